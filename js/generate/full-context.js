@@ -39,6 +39,7 @@ export class ChatPrompt {
   #messages;
   #read;
   #system;
+  #isOpen;
   /** @type {Map<number, import('../prompt/model-text.js').ReadPrompt>} */
   #known = new Map();
   /** @type {number | null} */
@@ -47,8 +48,11 @@ export class ChatPrompt {
   /**
    * @param {import('../prompt/messages.js').Message[]} messages
    * @param {(messages: import('../prompt/messages.js').Message[]) => import('../prompt/model-text.js').ReadPrompt} read
+   * @param {{ isOpen?: boolean }} [options] isOpen: its last message is an answer that is continued, and may have outgrown the
+   *   context by itself
    */
-  constructor(messages, read) {
+  constructor(messages, read, { isOpen = false } = {}) {
+    this.#isOpen = isOpen;
     this.#messages = messages;
     this.#read = read;
     const first = messages.findIndex(({ role }) => !SYSTEM_ROLES.includes(role));
@@ -92,7 +96,7 @@ export class ChatPrompt {
    * enough, or as many turns as leave about half of what there is room for.
    * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[], shortOfMemory?: boolean }} limits
    *   shortOfMemory: what is missing was too much for memory, and stays out though the context has room for it
-   * @throws {NibbleError} CONTEXT_FULL where the system message and the last turn do not fit
+   * @throws {NibbleError} CONTEXT_FULL where the system message and the last turn do not fit, an open answer in it apart
    */
   fit({ contextSize, maxTokens, onTimeline, shortOfMemory = false }) {
     const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
@@ -104,7 +108,7 @@ export class ChatPrompt {
     if (fits) return 0;
     const limit = head + Math.floor((most - head) / 2);
     const least = firstWhere(this.cuts, (cut) => this.without(cut).length <= limit) ?? this.cuts.at(-1) ?? 0;
-    this.#checkLast(this.without(least).length, contextSize);
+    this.#checkLast(this.#isOpen ? this.#unanswered(least) : this.without(least).length, contextSize);
     return least;
   }
 
@@ -147,6 +151,13 @@ export class ChatPrompt {
   /** @param {number} count */
   #without(count) {
     return [...this.#messages.slice(0, this.#system), ...this.#messages.slice(this.#system + count)];
+  }
+
+  /** How many tokens are before the open answer. @param {number} count of the messages that are left out */
+  #unanswered(count) {
+    const messages = this.#without(count);
+    const answer = messages[messages.length - 1];
+    return this.#read([...messages.slice(0, -1), { ...answer, content: '' }]).tokens.length;
   }
 
   /** @param {string} content */
@@ -255,6 +266,16 @@ export class Room {
     const dropped = this.#next(Math.max(1, halfBehind(this.#head, this.#timeline.length)));
     await this.#timeline.drop(dropped.keep, dropped.tokens, options);
     this.#tell(dropped);
+  }
+
+  /** A prompt that fits: where its open answer has outgrown the context, it lacks what a full context would have lost. @param {number[]} prompt @param {number} messages of the chat that it lacks already, and that are not told yet */
+  fit(prompt, messages = 0) {
+    const { contextSize } = this.#timeline;
+    if (prompt.length <= contextSize) return prompt;
+    const { tokens, droppedTokens } = trimTokens(prompt, { contextSize, keep: this.#head });
+    this.#leftOut = null;
+    this.#tell({ tokens: droppedTokens, messages });
+    return tokens;
   }
 
   /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. @param {number[]} prompt */

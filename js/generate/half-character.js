@@ -35,13 +35,13 @@ function isBegun([first, ...rest]) {
  * A prompt that goes on from an answer's text, with the half character behind that; as it is where that is another one's.
  * @param {number[]} prompt
  * @param {HalfCharacter | null} half
- * @param {number} contextSize
+ * @param {number} most tokens that there is room for
  */
-export function withHalfCharacter(prompt, half, contextSize) {
+export function withHalfCharacter(prompt, half, most) {
   const fits =
     half !== null &&
     half.before.length === prompt.length &&
-    prompt.length + half.tokens.length <= contextSize &&
+    prompt.length + half.tokens.length <= most &&
     prompt.every((token, place) => token === half.before[place]);
   return fits ? [...prompt, ...half.tokens] : prompt;
 }

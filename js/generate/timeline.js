@@ -99,7 +99,7 @@ export class Timeline {
         'There is no token to go on from: the prompt is empty. Give it some text.',
       );
     }
-    this.#checkRoom(tokens.length);
+    this.checkRoom(tokens.length);
     const kept = reuse ? this.#reuse(tokens, shift, wantsLogits) : this.truncate(0);
     onStart?.(kept);
     await this.append(tokens.slice(kept), options);
@@ -211,7 +211,7 @@ export class Timeline {
    * @returns {Promise<Float32Array | null>} with `targets`, their log probabilities
    */
   async append(tokens, { scheduler, signal, targets, wholeBatches = false, onPiece }) {
-    this.#checkRoom(this.length + tokens.length);
+    this.checkRoom(this.length + tokens.length);
     const scores = targets ? new Float32Array(tokens.length) : null;
     for (let start = 0; start < tokens.length; ) {
       if (start > 0) await scheduler.nextTask();
@@ -282,8 +282,8 @@ export class Timeline {
     return Math.min(mostTokens, Math.max(LEAST_PIECE, fitting - (fitting % PANEL)));
   }
 
-  /** @param {number} length */
-  #checkRoom(length) {
+  /** @param {number} length @throws {NibbleError} CONTEXT_FULL where so many tokens have no room */
+  checkRoom(length) {
     if (length <= this.contextSize) return;
     const { contextSize } = this;
     const problem = `The text has ${length} tokens, and the context holds ${contextSize}.`;

@@ -30,7 +30,8 @@ import { exportImage, importImage } from '../saves/image.js';
 /**
  * What a completion begins with.
  * @typedef {object} Plan
- * @property {number[]} prompt
+ * @property {number[]} prompt without what was left out
+ * @property {number[]} whole with it
  * @property {Room | null} room
  * @property {import('../protocol/calls.js').Dropped} left
  * @property {import('../base/public-types.js').Warning[]} warnings
@@ -81,8 +82,15 @@ export class SessionHost {
       onEvent({ dropped: { tokens, messages } });
     };
     const plan = await this.#planUnlessStopped(session, options, { onDrop, signal });
-    const { prompt, room, left, warnings, opening } = plan;
-    if (left.tokens > 0) onDrop(left);
+    const { room, left, warnings, opening } = plan;
+    const own = options.continueLast ? this.#ownAnswer(session, options, plan) : null;
+    const half = options.continueLast ? (session.half ?? null) : null;
+    const prompt =
+      own === null
+        ? withHalfCharacter(plan.prompt, half, room === null ? timeline.contextSize : Infinity)
+        : [...own.prompt, ...own.tokens];
+    if (left.tokens > 0 && own === null) onDrop(left);
+    const begun = room?.fit(prompt, own === null ? 0 : left.messages) ?? prompt;
     const { tokenizer } = this.#modelText;
     const context = {
       model: this.#model,
@@ -90,25 +98,22 @@ export class SessionHost {
       tokenizer,
       scheduler: this.#scheduler,
       room,
-      shift: left.tokens > 0,
+      shift: dropped.tokens > 0,
     };
     const stop = options.messages ? [...options.stop, ...this.#modelText.chatStops(options)] : options.stop;
     /** @param {import('../base/public-types.js').Prefill} prefill */
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
-    const half = options.continueLast ? (session.half ?? null) : null;
-    const own = options.continueLast && left.tokens === 0 ? this.#ownAnswer(session, options, prompt) : null;
-    const begun = own === null ? withHalfCharacter(prompt, half, timeline.contextSize) : [...own.prompt, ...own.tokens];
     const completing = complete(context, begun, { ...options, stop }, control);
     const { half: open, ...result } = await completing.finally(() => {
       session.shortOfMemory ||= room?.shortOfMemory ?? false;
     });
     session.half = open;
-    const { prompt: before, tokens: written, text: said } = own ?? { prompt: begun, tokens: [], text: '' };
+    const { prompt: before, tokens: written, text: said } = own ?? { prompt, tokens: [], text: '' };
     const messages = (options.messages?.length ?? 0) - (own === null ? 0 : 1);
     const answer = { prompt: before, messages, tokens: [...written, ...result.tokens], text: said + result.text };
-    // What a stop string cuts off is among the tokens.
-    session.answer = result.stopString === null && dropped.tokens === 0 ? answer : null;
+    // What a stop string cuts off is among the tokens. Behind a chat that lacked messages, nothing tells which chat it was.
+    session.answer = result.stopString === null && (own !== null || left.tokens === 0) ? answer : null;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
   }
 
@@ -116,16 +121,18 @@ export class SessionHost {
    * The last answer, where it is the one that a chat continues.
    * @param {OpenSession} session
    * @param {CompletionSettings} options
-   * @param {number[]} prompt the chat, with the answer's text at its end
+   * @param {Plan} plan of the chat, with the answer's text at its end
    */
-  #ownAnswer({ answer = null, timeline: { contextSize } }, { messages = [], ...options }, prompt) {
+  #ownAnswer({ answer = null, timeline: { contextSize } }, { messages = [], ...options }, { whole, room, left }) {
     if (answer === null || answer.messages !== messages.length - 1) return null;
-    if (answer.prompt.length + answer.tokens.length > contextSize) return null;
+    // One that has outgrown the context is cut; one that has not makes room by whole turns first.
+    const isGrown = answer.prompt.length + answer.tokens.length > contextSize;
+    if (isGrown ? room === null : left.tokens > 0) return null;
     // That it is a text has been checked.
     const content = /** @type {string} */ (messages[messages.length - 1].content);
     if (!content.endsWith(answer.text)) return null;
     // Where its first word does not run together with what is before it, the chat need not be read once more.
-    if (content === answer.text && startsWith(prompt, answer.prompt)) return answer;
+    if (content === answer.text && startsWith(whole, answer.prompt)) return answer;
     const head = this.#modelText.readChat(messages.slice(0, -1), { ...options, continueLast: false });
     return isOwnAnswer(answer, content, head) ? answer : null;
   }
@@ -140,7 +147,7 @@ export class SessionHost {
   async #planUnlessStopped(session, options, { onDrop, signal }) {
     let failure;
     /** @type {Plan} */
-    let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [], opening: '' };
+    let plan = { prompt: [], whole: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [], opening: '' };
     try {
       plan = this.#plan(session, options, onDrop);
     } catch (error) {
@@ -165,7 +172,7 @@ export class SessionHost {
     const nothing = { tokens: 0, messages: 0 };
     if ((options.onFull ?? session.onFull) === 'stop') {
       const { tokens: prompt, warnings, opening } = this.#start(options);
-      return { prompt, room: null, left: nothing, warnings, opening };
+      return { prompt, whole: prompt, room: null, left: nothing, warnings, opening };
     }
     const kept = options.keepTokens ?? session.keepTokens;
     if (options.messages === undefined) {
@@ -173,10 +180,11 @@ export class SessionHost {
       const { tokens: given, warnings } = this.#start(options);
       const { tokens: prompt, droppedTokens } = trimTokens(given, { contextSize, keep });
       const room = new Room({ timeline, keep: kept, chat: null, leftOut: null, onDrop });
-      return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
+      return { prompt, whole: given, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
     }
     const { maxTokens } = options;
-    const chat = chatPrompt(this.#modelText, { ...options, messages: options.messages });
+    const given = { ...options, messages: options.messages };
+    const chat = chatPrompt(this.#modelText, given, { isOpen: options.continueLast });
     const leftOut = chat.fit({
       contextSize,
       maxTokens,
@@ -185,8 +193,15 @@ export class SessionHost {
     });
     const { tokens: prompt, opening } = chat.readWithout(leftOut);
     const room = new Room({ timeline, keep: kept, chat, leftOut, onDrop });
-    const { tokens: all, warnings } = chat.readWithout(0);
-    return { prompt, room, left: { tokens: all.length - prompt.length, messages: leftOut }, warnings, opening };
+    const { tokens: whole, warnings } = chat.readWithout(0);
+    return {
+      prompt,
+      whole,
+      room,
+      left: { tokens: whole.length - prompt.length, messages: leftOut },
+      warnings,
+      opening,
+    };
   }
 
   /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. @param {Calls['evaluate']['params']} params @param {Control} control */
@@ -205,6 +220,8 @@ export class SessionHost {
     const { from, reusePrefix } = read.readScoreOptions(options);
     const { timeline } = this.#session(number);
     if (tokens.length <= from) return new Float32Array(0);
+    // What is refused leaves the session as it was.
+    timeline.checkRoom(tokens.length - 1);
     const kept = reusePrefix ? timeline.keep(tokens.slice(0, from - 1)) : timeline.truncate(0);
     const inputs = tokens.slice(kept, -1);
     const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
@@ -405,11 +422,12 @@ export class SessionHost {
  * A chat as a prompt that can be made shorter.
  * @param {import('../prompt/model-text.js').ModelText} modelText
  * @param {{ messages: import('../prompt/messages.js').Message[] } & import('../prompt/model-text.js').ChatOptions} options
+ * @param {{ isOpen?: boolean }} [how] as ChatPrompt has it
  */
-export function chatPrompt(modelText, { messages, ...given }) {
+export function chatPrompt(modelText, { messages, ...given }, how) {
   const { continueLast, parseSpecial, tools, template, chatTemplate, templateVariables } = given;
   const options = { continueLast, parseSpecial, tools, template, chatTemplate, templateVariables };
-  return new ChatPrompt(messages, (fewer) => modelText.readChat(fewer, options));
+  return new ChatPrompt(messages, (fewer) => modelText.readChat(fewer, options), how);
 }
 
 /** @template T @param {Timeline} timeline @param {(save: import('../core/session.js').Save) => Promise<T>} use */
