@@ -71,15 +71,6 @@ describe('onFull: stop', () => {
   });
 });
 
-test('what score() refuses leaves its session as it was', async () => {
-  const session = await engine.createSession();
-  await session.prefill(TEXT.slice(0, 50));
-  for (const reusePrefix of [true, false])
-    assert.equal(await codeOf(session.score([...TEXT.slice(0, 20), ...TEXT], { reusePrefix })), 'CONTEXT_FULL');
-  assert.deepEqual(await session.tokens(), TEXT.slice(0, 50));
-  await session.close();
-});
-
 describe('onFull: drop-oldest', () => {
   test('a text goes on past the context, keeps its head, and tells what it dropped', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });

@@ -1,4 +1,5 @@
-// An answer that has outgrown its context by dropping its oldest part, and was cut off, can be continued.
+// What has outgrown the context: an answer that dropped its oldest part can be continued, and a text that score() refuses
+// changes nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEngine } from '../../js/index.node.js';
@@ -39,5 +40,16 @@ test('an answer that outgrew the context is continued where it was cut off', asy
   assert.equal(await codeOf(stopped.complete(given).result), 'CONTEXT_FULL');
   const longQuestion = { role: 'user', content: 'word '.repeat(400) };
   assert.equal(await codeOf(elsewhere.complete({ ...given, messages: [longQuestion, answer] }).result), 'CONTEXT_FULL');
+  await words.unload();
+});
+
+test('what score() refuses leaves its session as it was', async () => {
+  const words = await createEngine({ model: writeSmallModel(), threads: 1, contextSize: 128 });
+  const held = Array.from({ length: 50 }, (_, index) => index + 3);
+  const long = Array.from({ length: 200 }, (_, index) => (index < 20 ? index + 3 : 7));
+  await words.session.prefill(held);
+  for (const reusePrefix of [true, false])
+    assert.equal(await codeOf(words.session.score(long, { reusePrefix })), 'CONTEXT_FULL');
+  assert.deepEqual(await words.session.tokens(), held);
   await words.unload();
 });
