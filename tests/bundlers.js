@@ -52,7 +52,6 @@ const NEXT = {
     'app/page.js': `'use client';
 import { createEngine } from 'nibble-llm';
 import { useEffect } from 'react';
-import { portOf } from './port.js';
 export default function Page() {
   useEffect(() => {
     ${body('')}
@@ -206,11 +205,10 @@ async function openPage(url) {
     });
     await page.goto(url);
     await page.waitForFunction(() => 'write' in window);
-    const given = [[...readFileSync(MODEL)], COMPLETION];
-    const found = await page.evaluate(
-      ([model, completion]) => window.write(new Uint8Array(/** @type {any} */ (model)), completion),
-      given,
-    );
+    const found = await page.evaluate(({ model, completion }) => window.write(new Uint8Array(model), completion), {
+      model: [...readFileSync(MODEL)],
+      completion: COMPLETION,
+    });
     return { found, errors };
   } finally {
     await browser.close();

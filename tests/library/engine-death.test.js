@@ -222,7 +222,7 @@ for (const [death, { kill, code, reason }] of Object.entries(DEATHS)) {
         const workerUrl = '/test/library/dying-worker.js';
         const options = { model, store: null, onProgress, workerUrl, wasmUrl: '/nibble/', threads: 2 };
         globalThis.loading = globalThis.nibble.createEngine(options).then(
-          () => ({ code: 'none' }),
+          () => ({ code: 'none', message: 'there is no error' }),
           (error) => ({ code: error.code, message: error.message }),
         );
       }, slow.modelUrl);

@@ -28,13 +28,10 @@ async function moduleOf(name) {
     name: 'stand-ins',
     /** @param {PluginBuild} bundle */
     setup(bundle) {
-      bundle.onResolve(
-        { filter: /./ },
-        untyped((/** @type {any} */ { path: asked }) => {
-          const found = Object.keys(STAND_INS).find((each) => asked.endsWith(`/${each}`));
-          return found && { path: found, namespace: 'stand-in' };
-        }),
-      );
+      bundle.onResolve({ filter: /./ }, ({ path: asked }) => {
+        const found = Object.keys(STAND_INS).find((each) => asked.endsWith(`/${each}`));
+        return found === undefined ? null : { path: found, namespace: 'stand-in' };
+      });
       bundle.onLoad({ filter: /./, namespace: 'stand-in' }, ({ path: found }) => ({
         contents: STAND_INS[found],
       }));
@@ -46,18 +43,20 @@ async function moduleOf(name) {
   return import(pathToFileURL(outfile).href);
 }
 
-/** @param {string} id */
-const conversationOf = (id) => {
-  const message = { id: `${id}-answer`, role: 'assistant', content: '' };
-  const question = { id: `${id}-question`, role: 'user', content: 'Hello' };
-  return { id, start: 0, messages: [question, message] };
-};
+/** @param {string} id @returns {import('../../web/conversations/conversations.js').Conversation} */
+const conversationOf = (id) => ({
+  ...{ id, title: id, renamed: false, createdAt: 1, updatedAt: 1, start: 0 },
+  messages: [
+    { id: `${id}-question`, role: 'user', content: 'Hello', createdAt: 1 },
+    { id: `${id}-answer`, role: 'assistant', content: '', createdAt: 1 },
+  ],
+});
 
 /** @type {typeof import('../../web/chat/answers.js').Answers} */
 let Answers;
-/** @type {any} */
+/** @type {typeof import('../../web/chat/chat.js').Chat} */
 let Chat;
-/** @type {any} */
+/** @type {unknown[]} */
 let reported;
 
 before(async () => {
@@ -86,10 +85,15 @@ describe('an answer that ends by what nobody expected', () => {
     );
   }
 
-  /** Starts an answer, and waits for its end. @param {any} answers @param {string} id */
+  /**
+   * Starts an answer, and waits for its end.
+   * @param {InstanceType<typeof Answers>} answers
+   * @param {string} id
+   * @returns {Promise<import('../../web/chat/answers.js').Job>}
+   */
   const ended = (answers, id) =>
     new Promise((resolve) => {
-      answers.onStep((/** @type {any} */ job) => job.conversation.id === id && job.phase === 'ended' && resolve(job));
+      answers.onStep((job) => job.conversation.id === id && job.phase === 'ended' && resolve(job));
       const conversation = conversationOf(id);
       answers.start(conversation, conversation.messages[1]);
     });
@@ -134,7 +138,7 @@ test('a question that could not be drawn gives its conversation back to other ta
     conversations: { get: async () => null, failureOf: () => null },
     t: String,
   };
-  const chat = new Chat(context);
+  const chat = new Chat(untyped(context));
   for (let time = 0; time < 2; time++) {
     await assert.rejects(chat.send('Hello'), FAULT);
     assert.equal(claimed.size, 0);

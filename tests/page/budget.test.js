@@ -26,7 +26,7 @@ after(() => browser?.close());
 /** @param {object} settings */
 const settle = (settings) => async (/** @type {Page} */ page) => {
   await driver.forgetVisits(page);
-  await page.addInitScript((/** @type {any} */ given) => {
+  await page.addInitScript((given) => {
     if (localStorage.getItem('nibble.settings') === null) localStorage.setItem('nibble.settings', given);
   }, JSON.stringify(settings));
 };
@@ -47,7 +47,7 @@ const leastBytes = (page) =>
     const { describeModel } = await import('/nibble/index.js');
     const model = new URL('models/nibble-tiny.gguf', document.baseURI);
     const described = await describeModel(model, { memoryBudget: 1e9, contextSize: 512 });
-    return /** @type {any} */ (described).model.budget.leastBytes;
+    return described.model?.budget?.leastBytes;
   });
 
 /** @param {Page} page @param {string} name */
@@ -63,7 +63,7 @@ async function detail(page, name) {
 const setBudget = (page, memoryBudget) =>
   page.evaluate((given) => {
     const settings = {
-      ...JSON.parse(/** @type {any} */ (localStorage.getItem('nibble.settings'))),
+      ...JSON.parse(localStorage.getItem('nibble.settings') ?? '{}'),
       memoryBudget: given,
     };
     localStorage.setItem('nibble.settings', JSON.stringify(settings));

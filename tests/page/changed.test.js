@@ -6,11 +6,11 @@ const startBrowser = driver.shareBrowser();
 
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /**
  * A page in a browser of its own, and more of them.
- * @param {any} script for scriptEngine()
+ * @param {driver.Script} script
  * @param {(one: driver.OpenedPage, open: () => Promise<driver.OpenedPage>) => Promise<unknown>} use
  */
 async function withPage(script, use) {

@@ -10,7 +10,7 @@ import * as driver from './driver.js';
 
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /** @type {Browser} */
 let browser;
@@ -21,8 +21,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** @param {object} script */
-async function open(script, /** @type {any} */ prepare = async () => {}) {
+/** @param {driver.Script} script @param {(page: Page) => Promise<unknown>} [prepare] */
+async function open(script, prepare = async () => {}) {
   /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
@@ -41,8 +41,10 @@ const answers = (page) => page.locator('.message.assistant .text').allTextConten
 const questions = (page) => page.locator('.message.user .text').allTextContents();
 /** @param {Page} page */
 const calls = (page) => page.evaluate(() => globalThis.calls);
-/** The words that a call was made with. @param {{ messages?: any[] }} options */
-const prompt = ({ messages }) => present(messages).map(({ role, content }) => `${role}: ${content}`);
+/** @param {Page} page */
+const lastCall = async (page) => present((await calls(page)).at(-1));
+/** The words that a call was made with. @param {{ messages: { role: string, content: string }[] }} options */
+const prompt = ({ messages }) => messages.map(({ role, content }) => `${role}: ${content}`);
 
 /** @param {Page} page @param {number} nth @param {string} button */
 async function press(page, nth, button) {
@@ -64,10 +66,10 @@ describe('a conversation', () => {
         window.couldStop ||= /** @type {HTMLElement} */ (document.querySelector('#stop')).checkVisibility();
       };
       const options = { subtree: true, childList: true, characterData: true };
-      new MutationObserver(note).observe(/** @type {any} */ (document.querySelector('#log')), options);
+      new MutationObserver(note).observe(/** @type {Element} */ (document.querySelector('#log')), options);
       new MutationObserver(() =>
         window.said.push(/** @type {HTMLElement} */ (document.querySelector('#announcer')).textContent),
-      ).observe(/** @type {any} */ (document.querySelector('#announcer')), options);
+      ).observe(/** @type {Element} */ (document.querySelector('#announcer')), options);
     });
     await driver.converse(page, 'Count.');
     assert.equal(await page.evaluate(() => window.couldStop), true);
@@ -76,7 +78,7 @@ describe('a conversation', () => {
     assert.ok((await page.evaluate(() => window.lengths.size)) > 3, 'the answer grew in steps');
     const said = await page.evaluate(() => window.said);
     assert.ok(said.length <= 3, `announced ${said.length} times`);
-    assert.match(said.at(-1), /One two/);
+    assert.match(present(said.at(-1)), /One two/);
     assert.equal(await page.locator('#log').getAttribute('role'), 'log');
     await opened.close();
   });
@@ -89,9 +91,7 @@ describe('a conversation', () => {
     });
     const { page } = opened;
     await driver.ask(page, 'Go on.');
-    await page.waitForFunction(() =>
-      /a b/.test(/** @type {any} */ (document.querySelector('.message.assistant .text')?.textContent)),
-    );
+    await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent ?? ''));
     await page.keyboard.press('Escape');
     await driver.untilIdle(page);
     const [written] = await answers(page);
@@ -194,7 +194,7 @@ describe('a conversation', () => {
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
     assert.deepEqual([await questions(page), await answers(page)], [['second'], ['Two.']]);
     await driver.converse(page, 'third');
-    assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: second', 'assistant: Two.', 'user: third']);
+    assert.deepEqual(prompt(await lastCall(page)), ['user: second', 'assistant: Two.', 'user: third']);
     await opened.close();
   });
 
@@ -235,7 +235,7 @@ describe('a conversation', () => {
     await page.locator('#settings-reset').click();
     await page.keyboard.press('Escape');
     await driver.converse(page, 'Hi');
-    const last = (await calls(page)).at(-1);
+    const last = await lastCall(page);
     assert.deepEqual([last.temperature, last.topK, last.seed, last.messages[0].role], [0.3, 40, undefined, 'user']);
     await opened.close();
   });
@@ -310,7 +310,7 @@ describe('a full context', () => {
     const [passedOver, answered] = await page.locator('.message.user .foot').allTextContents();
     assert.match(passedOver, /Not answered: the model does not see this message/);
     assert.doesNotMatch(answered, /Not answered/);
-    assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: short']);
+    assert.deepEqual(prompt(await lastCall(page)), ['user: short']);
     await page.locator('#new-chat').click();
     await page.locator('.message').first().waitFor({ state: 'detached' });
     await page.locator('#conversations .open', { hasText: 'word word' }).click();
@@ -332,7 +332,7 @@ describe('a full context', () => {
     await page.waitForFunction(() => document.querySelectorAll('.message.assistant').length === 3);
     await driver.untilIdle(page);
     assert.match(present(await page.locator('.divider').textContent()), /no longer sees what is above/);
-    const last = (await calls(page)).at(-1);
+    const last = await lastCall(page);
     assert.ok(!prompt(last).includes('user: one two'));
     assert.ok(prompt(last).includes('user: five six'));
     await driver.shoot(page, 'dropped');
@@ -350,7 +350,7 @@ describe('a full context', () => {
     await driver.converse(page, 'Second');
     assert.equal(await page.locator('.divider + .message .text').textContent(), 'Second');
     await driver.converse(page, 'Third');
-    const last = (await calls(page)).at(-1);
+    const last = await lastCall(page);
     assert.deepEqual(prompt(last), ['user: Second', 'assistant: Fine.', 'user: Third']);
     await opened.close();
   });
@@ -368,7 +368,7 @@ describe('a full context', () => {
       opened.complaints.length = 0;
       await driver.untilEqual(() => page.locator('.message').count(), 1);
       await driver.converse(page, 'Hi there');
-      assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: Hi there']);
+      assert.deepEqual(prompt(await lastCall(page)), ['user: Hi there']);
       await opened.close();
     });
   }

@@ -15,7 +15,7 @@ test('an engine that begins after the data was cleared works, is stored, and its
     // All of it at once takes away what the page's locks are kept in too.
     await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
     const found = await page.evaluate(async () => {
-      /** @type {any[]} */
+      /** @type {Worker[]} */
       const workers = [];
       window.Worker = class extends Worker {
         /** @param {ConstructorParameters<typeof Worker>} given */
@@ -30,7 +30,7 @@ test('an engine that begins after the data was cleared works, is stored, and its
       const { text } = await engine.complete({ prompt: 'Hello', maxTokens: 3 }).result;
       const { state } = engine.info.storage;
       workers[0].terminate();
-      return { text, state, end: /** @type {any} */ (await engine.closed).code };
+      return { text, state, end: (await engine.closed)?.code };
     });
     assert.notEqual(found.text, '');
     assert.deepEqual({ ...found, text: '' }, { text: '', state: 'imported', end: 'WORKER_FAILED' });

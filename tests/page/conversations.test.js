@@ -14,11 +14,11 @@ const startBrowser = driver.shareBrowser();
 const LIMIT = { timeout: 120_000 };
 const FOLDER = temporaryFolder();
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /**
  * Each test has a browser profile of its own, so that it begins without conversations.
- * @param {any} script for scriptEngine()
+ * @param {driver.Script} script
  * @param {(one: driver.OpenedPage, open: () => Promise<driver.OpenedPage>) => Promise<unknown>} use
  */
 async function withPage(script, use) {

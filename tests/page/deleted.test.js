@@ -3,16 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../../web/conversations/conversations.js').Conversations} Conversations */
-/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /** @type {driver.Browser} */
 let browser;
@@ -23,7 +21,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = {}, /** @type {any} */ prepare = async () => {}) {
+/** @param {driver.Script} [script] @param {(page: Page) => Promise<unknown>} [prepare] */
+async function open(script = {}, prepare = async () => {}) {
   /** @param {Page} page */
   const before = async (page) => {
     await driver.scriptEngine(page, script);
@@ -38,11 +37,10 @@ async function open(script = {}, /** @type {any} */ prepare = async () => {}) {
 /** One that hears of nothing that happens elsewhere. @param {Page} page */
 const deaf = (page) =>
   page.addInitScript(() => {
-    window.BroadcastChannel = /** @type {any} */ (
-      class extends EventTarget {
-        postMessage() {}
-      }
-    );
+    const Deaf = class extends EventTarget {
+      postMessage() {}
+    };
+    Object.assign(window, { BroadcastChannel: Deaf });
   });
 
 /** @param {Page} page */
@@ -173,16 +171,22 @@ describe('what is kept of a conversation that another tab deletes', () => {
       return { code, titles };
     })()`);
 
+  /**
+   * @typedef {import('../../web/conversations/conversations.js').Conversation} Conversation
+   * @typedef {{ ours: Conversations, theirs: Conversations, conversation: Conversation, archive: string,
+   *   more: { conversations: Conversation[] } }} Tabs
+   * @type {Record<string, [work: (tabs: Tabs) => Promise<void>, expected: { code: string | null, titles: string[] }]>}
+   */
   const CASES = {
     'a save': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         await theirs.delete(conversation.id);
         await ours.save(conversation);
       },
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'saves that wait as it is deleted here': [
-      async (/** @type {{ ours: Conversations, conversation: any }} */ { ours, conversation }) => {
+      async ({ ours, conversation }) => {
         const saves = [ours.save(conversation), ours.save(conversation)];
         await ours.delete(conversation.id);
         await Promise.all(saves);
@@ -190,14 +194,14 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: [] },
     ],
     'a new name': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         await theirs.delete(conversation.id);
         await ours.rename(conversation.id, 'Renamed');
       },
       { code: null, titles: [] },
     ],
     'a save after a new name was given': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         await theirs.rename(conversation.id, 'Renamed');
         await ours.save(conversation);
         if (conversation.title !== 'Renamed' || !conversation.renamed) throw new Error(conversation.title);
@@ -205,14 +209,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Renamed'] },
     ],
     'an import of one that has more, of another name': [
-      async (
-        /** @type {{ ours: Conversations, theirs: any, conversation: any, more: any }} */ {
-          ours,
-          theirs,
-          conversation,
-          more,
-        },
-      ) => {
+      async ({ ours, theirs, conversation, more }) => {
         await theirs.rename(conversation.id, 'Renamed');
         Object.assign(more.conversations[0], { title: 'Imported', renamed: true });
         await ours.import(JSON.stringify(more));
@@ -220,16 +217,9 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Imported'] },
     ],
     'an import of one that has more as it is deleted': [
-      async (
-        /** @type {{ ours: Conversations, theirs: any, conversation: any, more: any }} */ {
-          ours,
-          theirs,
-          conversation,
-          more,
-        },
-      ) => {
+      async ({ ours, theirs, conversation, more }) => {
         const { get } = ours;
-        ours.get = async (/** @type {string} */ id) => {
+        ours.get = async (id) => {
           const found = await get.call(ours, id);
           await theirs.delete(conversation.id);
           return found;
@@ -240,24 +230,17 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: [] },
     ],
     'an import after it was deleted': [
-      async (
-        /** @type {{ ours: Conversations, theirs: any, conversation: any, archive: any }} */ {
-          ours,
-          theirs,
-          conversation,
-          archive,
-        },
-      ) => {
+      async ({ ours, theirs, conversation, archive }) => {
         await theirs.delete(conversation.id);
         if ((await ours.import(archive)).added !== 1) throw new Error('not counted');
       },
       { code: null, titles: ['Secret'] },
     ],
     'a save after the connection was closed, with the data left': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         // As a newer page in another tab asks for it.
         const { transaction } = IDBDatabase.prototype;
-        IDBDatabase.prototype.transaction = function (/** @type {any} */ ...given) {
+        IDBDatabase.prototype.transaction = function (...given) {
           IDBDatabase.prototype.transaction = transaction;
           this.close();
           return transaction.apply(this, given);
@@ -269,14 +252,14 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save after a transaction was broken off': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         const { put } = IDBObjectStore.prototype;
-        IDBObjectStore.prototype.put = function (/** @type {any} */ ...given) {
+        IDBObjectStore.prototype.put = function (...given) {
           const request = put.apply(this, given);
           this.transaction.abort();
           return request;
         };
-        const name = await ours.save(conversation).catch((/** @type {NibbleError} */ error) => error.name);
+        const name = await ours.save(conversation).catch((error) => error.name);
         IDBObjectStore.prototype.put = put;
         if (!['AbortError', 'InvalidStateError'].includes(String(name))) throw new Error(`saved: ${name}`);
         await theirs.delete(conversation.id);
@@ -285,7 +268,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save of what was deleted after the browser had cleared its data': [
-      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
+      async ({ ours, theirs, conversation }) => {
         await new Promise((resolve) => {
           const request = indexedDB.deleteDatabase('nibble-conversations');
           request.onsuccess = resolve;
@@ -297,7 +280,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save after the browser has cleared its data': [
-      async (/** @type {{ ours: Conversations, conversation: any }} */ { ours, conversation }) => {
+      async ({ ours, conversation }) => {
         await new Promise((resolve) => {
           const request = indexedDB.deleteDatabase('nibble-conversations');
           request.onsuccess = resolve;
@@ -307,7 +290,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Secret'] },
     ],
   };
-  for (const [name, [work, expected]] of untyped(Object.entries(CASES))) {
+  for (const [name, [work, expected]] of Object.entries(CASES)) {
     test(`${name}: ${expected.titles.length > 0 ? 'it is there' : 'it stays deleted'}`, LIMIT, async () => {
       assert.deepEqual(await left(work.toString()), expected);
     });

@@ -10,13 +10,13 @@
  * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
  */
 export function drag(page, types, { name, bytes, files = [{ name, bytes }], link }) {
-  /** @param {any} given */
+  /** @param {{ types: string[], files: { name?: string, bytes?: string }[], link?: string }} given */
   const dispatch = (given) => {
     const data = new DataTransfer();
     if (given.link) data.setData('text/uri-list', given.link);
     else
       for (const file of given.files)
-        data.items.add(new File([Uint8Array.from(file.bytes, (c) => c.charCodeAt(0))], file.name));
+        data.items.add(new File([Uint8Array.from(file.bytes ?? '', (c) => c.charCodeAt(0))], file.name ?? ''));
     const taken = [];
     for (const type of given.types) {
       const target = /** @type {Element} */ (document.elementFromPoint(innerWidth / 2, innerHeight / 2));

@@ -24,7 +24,7 @@ const PATIENCE = 60_000;
 /**
  * A server and a browser with an empty profile.
  * @param {import('../chromium.js').ChromiumOptions} [options] of the browser's context
- * @param {(options: object) => Promise<import('../chromium.js').Chromium>} [open]
+ * @param {(options: import('../chromium.js').ChromiumOptions) => Promise<import('../chromium.js').Chromium>} [open]
  * @returns {Promise<Browser>}
  */
 export async function startBrowser(options = {}, open = openChromium) {
@@ -128,7 +128,8 @@ export async function untilEqual(read, expected, message) {
   let found = await read();
   for (const end = Date.now() + PATIENCE; !isDeepStrictEqual(found, expected) && Date.now() < end; found = await read())
     await setTimeout(50);
-  assert.deepEqual(found, expected, /** @type {string} */ (message));
+  if (message === undefined) assert.deepEqual(found, expected);
+  else assert.deepEqual(found, expected, message);
 }
 
 /** Lets the answer go on that `holdAt` of scriptEngine() holds. @param {Page} page */
@@ -164,19 +165,23 @@ export async function shoot(page, name) {
 }
 
 /**
+ * @typedef {object} Script of an engine of the test's own
+ * @property {string[][]} [answers] a list of pieces for each answer in turn, the last for all further ones
+ * @property {number} [contextSize]
+ * @property {number} [pause] milliseconds between two pieces
+ * @property {number} [holdAt] before which piece an answer waits for release(), once a page
+ * @property {number} [crashAt] before which piece of the first answer the engine crashes
+ * @property {number} [failures] how many loads fail, the first ones
+ * @property {boolean} [opens] whether the chat template opens the reasoning
+ * @property {object} [memory] what else the engine holds
+ * @property {object} [info] what else the engine tells of itself
+ * @property {object | object[]} [result] and of an answer, or of each in turn, the last for all further ones
+ */
+
+/**
  * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
- * @param {import('playwright-core').Page} page
- * @param {object} script
- * @param {string[][]} [script.answers] a list of pieces for each answer in turn, the last for all further ones
- * @param {number} [script.contextSize]
- * @param {number} [script.pause] milliseconds between two pieces
- * @param {number} [script.holdAt] before which piece an answer waits for release(), once a page
- * @param {number} [script.crashAt] before which piece of the first answer the engine crashes
- * @param {number} [script.failures] how many loads fail, the first ones
- * @param {boolean} [script.opens] whether the chat template opens the reasoning
- * @param {object} [script.memory] what else the engine holds
- * @param {object} [script.info] what else the engine tells of itself
- * @param {object | object[]} [script.result] and of an answer, or of each in turn, the last for all further ones
+ * @param {Page} page
+ * @param {Script} script
  */
 export async function scriptEngine(page, script) {
   const body = `export class NibbleError extends Error {

@@ -26,11 +26,11 @@ async function open(script) {
 /** @param {import('playwright-core').Page} page @returns {Promise<number>} */
 const loads = (page) => page.evaluate(() => globalThis.loads);
 
-/** The names of those that were loaded. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
-const loaded = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loaded);
+/** The names of those that were loaded. @param {import('playwright-core').Page} page */
+const loaded = (page) => page.evaluate(() => globalThis.loaded);
 
-/** And of those whose header was asked for. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
-const described = (page) => page.evaluate(() => /** @type {any} */ (globalThis).described);
+/** And of those whose header was asked for. @param {import('playwright-core').Page} page */
+const described = (page) => page.evaluate(() => globalThis.described);
 
 test(
   'a model that is dropped is loaded, whatever that is no model is dropped beside it or behind it',
@@ -63,7 +63,7 @@ test(
       await dropAll([other]);
       if (other.name === 'two.json') await page.locator('#conversations .title', { hasText: 'two' }).waitFor();
       else await page.locator('#problem[data-code=GGUF_BAD_MAGIC]').waitFor();
-      await page.evaluate(() => /** @type {any} */ (globalThis).goOn());
+      await page.evaluate(() => globalThis.goOn());
       await driver.untilEqual(() => loads(page), before + 1);
     }
     // Of two models the one that came last, also where the first is slower to be looked at.
@@ -81,7 +81,7 @@ test(
     // Were the slow one loaded now, its load would have begun with the next turn of the event loop, and be before one that
     // is dropped only then.
     await page.evaluate(() => {
-      /** @type {any} */ (globalThis).goOn();
+      globalThis.goOn();
       return new Promise((resolve) => setTimeout(resolve));
     });
     await dropAll([{ name: 'last.gguf', bytes: 'GGUF' }]);

@@ -11,7 +11,7 @@ import * as driver from './driver.js';
 
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /** @type {driver.Browser} */
 let browser;
@@ -22,7 +22,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(/** @type {any} */ script = { answers: [['One.']] }, /** @type {any} */ before = () => {}) {
+/** @param {driver.Script} [script] @param {(page: Page) => Promise<unknown>} [before] */
+async function open(script = { answers: [['One.']] }, before = async () => {}) {
   const opened = await driver.openPage(browser, {
     async before(page) {
       await driver.scriptEngine(page, script);
@@ -47,17 +48,17 @@ async function openTwice(questions) {
 
 /** @param {Page} page */
 const questionsOf = (page) => page.locator('.message.user .text').allTextContents();
-/** @param {string} name @param {number} count */
+/** @param {string} name @param {number} count @returns {import('../../web/conversations/conversations.js').Message[]} */
 const turns = (name, count) =>
   Array.from({ length: 2 * count }, (_, i) => {
-    const [role, more] = i % 2 ? ['assistant', { finish: 'stop' }] : ['user', {}];
-    return { id: `${name}${i}`, role, content: `${name} ${i}`, createdAt: 1, ...more };
+    const turn = { id: `${name}${i}`, content: `${name} ${i}`, createdAt: 1 };
+    return i % 2 ? { ...turn, role: 'assistant', finish: 'stop' } : { ...turn, role: 'user' };
   });
 
 /**
  * Brings a newer version of the only conversation into a page, with turns behind those that it has.
  * @param {Page} page
- * @param {any[]} added
+ * @param {import('../../web/conversations/conversations.js').Message[]} added
  */
 async function importTurns(page, added) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

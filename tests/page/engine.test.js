@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { present } from '../present.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('./driver.js').OpenedPage} OpenedPage */
@@ -10,7 +11,7 @@ import * as driver from './driver.js';
 
 const LIMIT = { timeout: 180_000 };
 /** @param {string} text */
-const pieces = (text) => text.match(/\s?\S+/g);
+const pieces = (text) => text.match(/\s?\S+/g) ?? [];
 
 /** @type {driver.Browser} */
 let browser;
@@ -61,9 +62,7 @@ test(
     }, bytes);
     await page.locator('#model-button').click();
     await page.getByRole('button', { name: 'Use Mine', exact: true }).click();
-    await page.waitForFunction(
-      () => JSON.parse(/** @type {any} */ (localStorage.getItem('nibble.settings')))?.model?.stored,
-    );
+    await page.waitForFunction(() => JSON.parse(localStorage.getItem('nibble.settings') ?? 'null')?.model?.stored);
     await driver.untilReady(page);
     await page.locator('#open-settings').click();
     await page.locator('#setting-store').selectOption('opfs');
@@ -318,7 +317,7 @@ describe('an answer', () => {
     await page.locator('.notice').getByRole('button', { name: 'Try again' }).click();
     await driver.untilEqual(() => answers(page), ['Yes.']);
     await driver.untilIdle(page);
-    assert.notEqual((await calls(page)).at(-1).continueLast, true);
+    assert.notEqual(present((await calls(page)).at(-1)).continueLast, true);
     await opened.close();
   });
 
@@ -337,7 +336,7 @@ describe('an answer', () => {
     const [, second] = await calls(page);
     assert.equal(second.continueLast, true);
     // The library leaves out what the prompt ends in.
-    assert.equal(second.messages.at(-1).content, '<think>\nI think');
+    assert.equal(second.messages.at(-1)?.content, '<think>\nI think');
     assert.deepEqual(await page.locator('.reasoning').count(), 1);
     await opened.close();
   });
@@ -346,7 +345,7 @@ describe('an answer', () => {
 /**
  * Before `goto`: the engine's worker is gone, without a word, as soon as it is asked for something or tells something.
  * @param {import('playwright-core').Page} page
- * @param {any} when the method that is called, or the kind of event that comes, first
+ * @param {{ asked?: string, told?: string }} when the method that is called, or the kind of event that comes, first
  */
 const killWorker = (page, when) =>
   page.addInitScript(({ asked, told }) => {
@@ -358,6 +357,7 @@ const killWorker = (page, when) =>
       isKilled = true;
       worker.terminate();
     };
+    const { Worker } = window;
     window.Worker = class extends Worker {
       /** @param {ConstructorParameters<typeof Worker>} given */
       constructor(...given) {
@@ -367,9 +367,9 @@ const killWorker = (page, when) =>
         });
       }
 
-      /** @param {any} message @param {any[]} rest */
-      postMessage(message, ...rest) {
-        super.postMessage(message, .../** @type {[any]} */ (rest));
+      /** @param {{ method?: string } | undefined} message @param {any} transfer as either form of the call has it */
+      postMessage(message, transfer) {
+        super.postMessage(message, transfer);
         window.asked.push(message?.method);
         if (message?.method === asked) kill(this);
       }
@@ -377,7 +377,7 @@ const killWorker = (page, when) =>
   }, when);
 
 describe('a worker that is gone', () => {
-  /** @param {any} when */
+  /** @param {Parameters<typeof killWorker>[1]} when */
   const started = async (when) => {
     /** @param {Page} page */
     const before = async (page) => {
@@ -393,7 +393,7 @@ describe('a worker that is gone', () => {
   };
   /** @param {Page} page @param {string} method */
   const asked = (page, method) =>
-    page.evaluate((name) => window.asked.filter((/** @type {string} */ other) => other === name).length, method);
+    page.evaluate((name) => window.asked.filter((other) => other === name).length, method);
 
   test('at the start can be started again', LIMIT, async () => {
     const opened = await started({ told: 'phase' });
@@ -415,9 +415,7 @@ describe('a worker that is gone', () => {
       await driver.ask(page, 'What is 3 + 4?');
       await page.locator('.notice', { hasText: 'The engine has ended unexpectedly.' }).waitFor();
       await again(page).click();
-      await page.waitForFunction(() =>
-        /7/.test(/** @type {any} */ (document.querySelector('.message.assistant .text')?.textContent)),
-      );
+      await page.waitForFunction(() => /7/.test(document.querySelector('.message.assistant .text')?.textContent ?? ''));
       await driver.untilIdle(page);
       await driver.untilReady(page);
       assert.equal(await asked(page, 'load'), 2);

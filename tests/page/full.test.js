@@ -17,7 +17,7 @@ const LIMIT = { timeout: 120_000 };
 
 /**
  * The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`.
- * @param {any} script for scriptEngine()
+ * @param {driver.Script} script
  * @param {(one: FillablePage, open: () => Promise<FillablePage>) => Promise<unknown>} use
  */
 async function withPage(script, use) {
@@ -27,10 +27,11 @@ async function withPage(script, use) {
   const before = async (page) => {
     await driver.scriptEngine(page, script);
     await page.addInitScript(() => {
+      const prototype = /** @type {Record<string, (...given: unknown[]) => IDBRequest>} */ (
+        /** @type {object} */ (IDBObjectStore.prototype)
+      );
       for (const name of ['put', 'delete']) {
-        const prototype = /** @type {any} */ (IDBObjectStore.prototype);
         const work = prototype[name];
-        /** @this {IDBObjectStore} @param {any[]} given */
         prototype[name] = function (...given) {
           if (window.isFull === true || window.isFull === this.name)
             throw new DOMException('No room.', 'QuotaExceededError');

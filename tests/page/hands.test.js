@@ -16,7 +16,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = {}, /** @type {any} */ prepare = async () => {}) {
+/** @param {driver.Script} [script] @param {(page: Page) => Promise<unknown>} [prepare] */
+async function open(script = {}, prepare = async () => {}) {
   /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
@@ -51,15 +52,17 @@ const field = (page) => page.locator('#prompt');
 /** @param {Page} page */
 const kept = (page) =>
   page.evaluate(async () => {
+    /** @type {IDBDatabase} */
     const database = await new Promise((resolve) => {
-      indexedDB.open('nibble-conversations').onsuccess = (/** @type {any} */ { target }) => resolve(target.result);
+      const opening = indexedDB.open('nibble-conversations');
+      opening.onsuccess = () => resolve(opening.result);
     });
     const request = database.transaction('messages').objectStore('messages').getAll();
     await new Promise((resolve) => {
       request.onsuccess = resolve;
     });
     database.close();
-    return request.result.flat().map((/** @type {{ content: string }} */ { content }) => content);
+    return request.result.flat().map(({ content }) => content);
   });
 
 test('a long line gets its side by its first letter, since browsers take seconds for that', LIMIT, async () => {
@@ -73,11 +76,9 @@ test('a long line gets its side by its first letter, since browsers take seconds
     [`${'שלום '.repeat(3000)}\n`.repeat(3).trim(), 'auto'],
   ]) {
     await page.evaluate(() => {
-      /** @param {{ target: any }} options */
-      const note = ({ target }) => queueMicrotask(() => (globalThis.before = target.dir));
-      /** @type {HTMLElement} */ (document.querySelector('#prompt')).addEventListener('beforeinput', note, {
-        once: true,
-      });
+      const prompt = /** @type {HTMLElement} */ (document.querySelector('#prompt'));
+      const note = () => queueMicrotask(() => (globalThis.before = prompt.dir));
+      prompt.addEventListener('beforeinput', note, { once: true });
     });
     await field(page).focus();
     await page.keyboard.insertText(text);
@@ -206,8 +207,8 @@ describe('a message', () => {
       await field(page).press('Enter');
       await driver.untilIdle(page);
       const shown = page.locator('.message.user .text').last();
-      const found = await shown.evaluate((/** @type {any} */ element) => [
-        element.dir,
+      const found = await shown.evaluate((element) => [
+        /** @type {HTMLElement} */ (element).dir,
         getComputedStyle(element).unicodeBidi,
       ]);
       assert.deepEqual(found, [direction, bidi]);
@@ -223,7 +224,7 @@ describe('a message', () => {
       const refuse = (page) =>
         page.addInitScript(() => {
           const { setItem } = Storage.prototype;
-          Storage.prototype.setItem = function (/** @type {string} */ key, /** @type {any} */ value) {
+          Storage.prototype.setItem = function (key, value) {
             if (key === 'nibble.settings') throw new DOMException('No room.', 'QuotaExceededError');
             setItem.call(this, key, value);
           };
@@ -345,8 +346,8 @@ describe('a draft', () => {
     const opened = await open();
     const { page } = opened;
     await field(page).fill('What I beg');
-    /** @type {any} */
-    let load;
+    let load = () => {};
+    /** @type {Promise<void>} */
     const held = new Promise((resolve) => {
       load = resolve;
     });

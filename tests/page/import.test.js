@@ -12,27 +12,30 @@ import * as driver from './driver.js';
 /** @typedef {import('playwright-core').Page} Page */
 
 const LIMIT = { timeout: 120_000 };
+/** @typedef {import('../../web/conversations/conversations.js').Conversation} Conversation */
+/** @typedef {import('../../web/conversations/conversations.js').Message} Message */
+
 const OLD = 1e12;
 const NEW = 2e12;
 
-/** @param {string} id */
-const message = (id, content = `Text of ${id}`) => {
-  const answer = { id, role: 'assistant', content, createdAt: OLD, finish: 'stop' };
-  return id.startsWith('a') ? answer : { id, role: 'user', content, createdAt: OLD };
-};
+/** @param {string} id @returns {Message} */
+const message = (id, content = `Text of ${id}`) =>
+  id.startsWith('a')
+    ? { id, role: 'assistant', content, createdAt: OLD, finish: 'stop' }
+    : { id, role: 'user', content, createdAt: OLD };
 /** @param {string} ids */
 const messages = (ids) => ids.split(' ').map((id) => message(id));
-/** @param {any} given @param {object} [more] */
+/** @param {string | Message[]} given @param {object} [more] @returns {Conversation} */
 const chat = (given, more) => ({
   ...{ id: 'chat', title: 'Chat', renamed: false, createdAt: OLD, updatedAt: OLD, start: 0 },
   messages: typeof given === 'string' ? messages(given) : given,
   ...more,
 });
 
-/** @param {...object} here */
+/** @param {...Conversation} here */
 async function conversationsOf(...here) {
   const conversations = new Conversations(new PageStore(), untyped({ postMessage() {} }), false);
-  for (const each of here) await conversations.save(untyped(structuredClone(each)));
+  for (const each of here) await conversations.save(structuredClone(each));
   return conversations;
 }
 

@@ -81,9 +81,9 @@ const keysShown = (page) =>
     const texts = [document.body.innerText.replaceAll(/`.*`/g, '')];
     for (const element of document.querySelectorAll('[aria-label], [title], [placeholder]')) {
       texts.push(
-        /** @type {any} */ (element.getAttribute('aria-label')),
+        element.getAttribute('aria-label') ?? '',
         /** @type {HTMLElement} */ (element).title,
-        /** @type {any} */ (element.getAttribute('placeholder')),
+        element.getAttribute('placeholder') ?? '',
       );
     }
     const pattern =
@@ -102,7 +102,7 @@ describe('the two languages', () => {
   });
 
   test('have the same places in each string, and a form for every count', () => {
-    /** @param {any} value */
+    /** @param {unknown} value */
     const places = (value) => [...JSON.stringify(value).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     for (const [key, value] of Object.entries({ ...en, ...modelsEn })) {
       const other = { ...zh, ...modelsZh }[key];
@@ -166,12 +166,8 @@ describe('the page', () => {
     await driver.shoot(page, 'welcome-320');
     await driver.converse(page, `A long word: ${'x'.repeat(300)}`);
     const overflow = await page.evaluate(() => {
-      /** @type {any} */
-      const scroller = document.querySelector('#scroller');
-      return [
-        document.documentElement.scrollWidth - innerWidth,
-        scroller.scrollWidth - /** @type {any} */ (scroller.clientWidth),
-      ];
+      const scroller = /** @type {Element} */ (document.querySelector('#scroller'));
+      return [document.documentElement.scrollWidth - innerWidth, scroller.scrollWidth - scroller.clientWidth];
     });
     assert.deepEqual(overflow, [0, 0]);
     await driver.shoot(page, 'chat-320');
@@ -191,8 +187,9 @@ describe('the page', () => {
     const outOfReach = () =>
       page.evaluate(() =>
         ['body', '#main', '#foot', '#sidebar'].filter((name) => {
-          const { scrollHeight, clientHeight } = /** @type {HTMLElement} */ (document.querySelector(name));
-          const { overflowY } = getComputedStyle(/** @type {any} */ (document.querySelector(name)));
+          const element = /** @type {Element} */ (document.querySelector(name));
+          const { scrollHeight, clientHeight } = element;
+          const { overflowY } = getComputedStyle(element);
           return scrollHeight > clientHeight + 1 && overflowY !== 'auto';
         }),
       );

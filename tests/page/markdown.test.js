@@ -50,7 +50,7 @@ after(() => browser?.close());
 /**
  * Draws a text in pieces of `size` characters.
  * @param {string} text
- * @returns {Promise<{ html: string, text: string, links: any[], tags: string[], handlers: number, longest: number }>}
+ * @returns {Promise<{ html: string, text: string, links: { href: string | null, protocol: string, text: string, rel: string, target: string }[], tags: string[], handlers: number, longest: number }>}
  */
 function draw(text, size = 3) {
   return page.evaluate(
@@ -72,13 +72,13 @@ function draw(text, size = 3) {
         tags: [...new Set(all.map(({ localName }) => localName))],
         handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
         links: all
-          .filter(({ localName }) => localName === 'a')
+          .filter((element) => element instanceof HTMLAnchorElement)
           .map((a) => ({
             href: a.getAttribute('href'),
-            protocol: /** @type {HTMLElement} */ /** @type {any} */ (a).protocol,
+            protocol: a.protocol,
             text: a.textContent,
-            rel: /** @type {HTMLElement} */ /** @type {any} */ (a).rel,
-            target: /** @type {HTMLElement} */ /** @type {any} */ (a).target,
+            rel: a.rel,
+            target: a.target,
           })),
         longest,
       };
@@ -438,13 +438,15 @@ describe('Markdown that grows', () => {
 });
 
 describe('reasoning', () => {
-  const split = (/** @type {string | { reasoning: string, answer: string }} */ text, /** @type {number} */ size) =>
+  /** @param {string} text @param {number} size */
+  const split = (text, size) =>
     page.evaluate(
-      (/** @type {any} */ { text, size }) => {
+      ({ text, size }) => {
         const splitter = new window.parts.ReasoningSplitter();
         /** @type {Record<string, string>} */
         const found = { reasoning: '', answer: '' };
-        const take = (/** @type {any} */ list) => {
+        /** @param {{ kind: string, text: string }[]} list */
+        const take = (list) => {
           for (const part of list) found[part.kind] += part.text;
         };
         for (let start = 0; start < text.length; start += size) take(splitter.push(text.slice(start, start + size)));
@@ -453,6 +455,7 @@ describe('reasoning', () => {
       },
       { text, size },
     );
+  /** @type {[string, { reasoning: string, answer: string }][]} */
   const CASES = [
     ['<think>\nHm.\n</think>\n\nYes.', { reasoning: 'Hm.\n', answer: 'Yes.' }],
     ['Plain.', { reasoning: '', answer: 'Plain.' }],

@@ -50,9 +50,10 @@ const statesOf = async (models) => (await models.list()).map(({ id, state }) => 
 
 /**
  * Begins a download, and calls it off once nothing more comes.
- * @param {any} parts
+ * @param {Parts} parts
  */
 async function cancelled({ models, server, downloads, model }) {
+  /** @type {Promise<void>} */
   const stalled = new Promise((resolve) => {
     server.onStall = resolve;
   });
@@ -86,9 +87,10 @@ test('one of a newer file that is called off leaves the older model, and nothing
 
 /**
  * One tab stores a model, and another one waits for that; nothing more comes until the server's limit is raised.
- * @param {any} parts
+ * @param {Parts} parts
  */
 async function oneAndTheOther({ server, downloads, elsewhere, model }) {
+  /** @type {Promise<void>} */
   const stalled = new Promise((resolve) => {
     server.onStall = resolve;
   });

@@ -51,8 +51,8 @@ after(async () => {
   await models?.close();
 });
 
-/** Opens the page and its models panel. Requests to the test's own models are what a download is. */
-async function openPanel(/** @type {any} */ prepare = undefined, inBrowser = browser) {
+/** Opens the page and its models panel. Requests to the test's own models are what a download is. @param {(page: Page) => unknown} [prepare] */
+async function openPanel(prepare, inBrowser = browser) {
   const before = async (/** @type {Page} */ made) => {
     await forgetVisits(made);
     await prepare?.(made);
@@ -92,7 +92,7 @@ async function enterAddress(page, path) {
   await button(page, 'Check').click();
 }
 
-const hasCome = () => Number(/** @type {any} */ (document.querySelector('#models-panel progress'))?.value) > 0;
+const hasCome = () => (document.querySelector('#models-panel')?.querySelector('progress')?.value ?? 0) > 0;
 
 /** @param {Page} page @param {string} path */
 async function download(page, path) {
@@ -118,11 +118,11 @@ function drop(page, ...files) {
   }, files);
 }
 
-/** Removes everything that a test has stored. @param {Page} page */
+/** Removes everything that a test has stored. @param {Page} page @param {'indexeddb' | 'opfs'} [kind] */
 async function clear(page, kind = 'indexeddb') {
   await page.evaluate(async (place) => {
     const { openModelStore } = await import('/nibble/index.js');
-    const store = await openModelStore(/** @type {any} */ ({ store: place }));
+    const store = await openModelStore({ store: place });
     for (const { id } of await store.list()) await store.delete(id);
     await store.close();
   }, kind);
@@ -296,7 +296,7 @@ describe('the models panel', () => {
     // As another tab, or the network, would have it: the keyboard stays where it is.
     await page
       .getByRole('button', { name: 'Pause the download of slow.gguf' })
-      .evaluate((/** @type {any} */ pause) => pause.click());
+      .evaluate((pause) => /** @type {HTMLElement} */ (pause).click());
     await page.getByRole('button', { name: 'Resume the download of slow.gguf' }).waitFor();
     await page.keyboard.type(' and half');
     await page.keyboard.press('Enter');
@@ -491,7 +491,7 @@ describe('the models panel', () => {
     const source = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
     await page.evaluate(source);
     const faults = await page.evaluate(async () => {
-      const { violations } = await window.axe.run(document.querySelector(/** @type {any} */ ('#models')));
+      const { violations } = await window.axe.run('#models');
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
     });
     assert.deepEqual(faults, []);

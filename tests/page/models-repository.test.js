@@ -131,7 +131,7 @@ describe('the models panel, given a repository', () => {
       const list = await store.list();
       for (const { id } of list) await store.delete(id);
       await store.close();
-      return list.map((/** @type {any} */ { source, state }) => [source.url, state]);
+      return list.map(({ source, state }) => [source && 'url' in source ? source.url : '', state]);
     });
     const ofHub = stored.filter(([url]) => url.startsWith(HUB));
     assert.deepEqual(ofHub, [[`${HUB}/owner/model-GGUF/resolve/main/model-Q4_K_M.gguf`, 'complete']]);

@@ -7,7 +7,6 @@ import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
@@ -59,10 +58,9 @@ async function useFile(page, path) {
   });
   await page.locator('#test-file').setInputFiles(path);
   await page.evaluate(() => {
-    /** @type {any} */
-    const input = document.querySelector('#test-file');
+    const input = /** @type {HTMLInputElement} */ (document.querySelector('#test-file'));
     const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(/** @type {HTMLInputElement} */ /** @type {any} */ (input.files)[0]);
+    dataTransfer.items.add(/** @type {FileList} */ (input.files)[0]);
     input.remove();
     document.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
   });
@@ -126,7 +124,6 @@ describe('the page', () => {
   });
 
   test('answers what was typed before the model had come', LIMIT, async () => {
-    /** @type {any} */
     const hold = deferred();
     /** @param {Route} route */
     const wait = async (route) => {
@@ -155,7 +152,6 @@ describe('the page', () => {
     'shows what is wrong with a file until that is closed, or another one is opened, while a model loads',
     LIMIT,
     async () => {
-      /** @type {any} */
       const hold = deferred();
       const own = await startBrowser({ serviceWorkers: 'block' });
       try {
@@ -272,16 +268,15 @@ describe('the page', () => {
     const bytes = readFileSync(driver.MODEL, 'latin1').replace(/(tokenizer\.ggml\.pre.{12})smollm/s, '$1smooth');
     // What the box says when it is shown, and whether the model is still on its way then.
     await page.evaluate(() => {
-      const box = document.querySelector('#problem');
+      const box = /** @type {HTMLElement} */ (document.querySelector('#problem'));
       const tell = () => {
-        if (/** @type {HTMLElement} */ (box).hidden || /** @type {HTMLElement} */ (box).dataset.code !== 'MODEL_ODD')
-          return;
+        if (box.hidden || box.dataset.code !== 'MODEL_ODD') return;
         globalThis.odd ??= [
-          /** @type {HTMLElement} */ (box).innerText,
+          box.innerText,
           /** @type {HTMLElement} */ (document.querySelector('#loading')).hidden === false,
         ];
       };
-      new MutationObserver(tell).observe(/** @type {any} */ (box), { attributes: true });
+      new MutationObserver(tell).observe(box, { attributes: true });
     });
     await drop(page, { name: 'odd.gguf', bytes });
     await page.waitForFunction(() => localStorage.getItem('nibble.settings')?.includes('odd.gguf'));
@@ -416,6 +411,8 @@ describe('the page', () => {
   });
 });
 
+/** @typedef {{ name: string, pid: number, tid: number, args: { name?: string }, tdur?: number }} TraceEvent */
+
 /**
  * Follows the main threads of pages.
  * @param {BrowserContext} context
@@ -423,9 +420,11 @@ describe('the page', () => {
  */
 async function traceTasks(context) {
   const session = await present(context.browser()).newBrowserCDPSession();
-  /** @type {{ [key: string]: string }[]} */
+  /** @type {TraceEvent[]} */
   const events = [];
-  session.on('Tracing.dataCollected', ({ value }) => events.push(...value));
+  session.on('Tracing.dataCollected', ({ value }) =>
+    events.push(.../** @type {TraceEvent[]} */ (/** @type {unknown} */ (value))),
+  );
   const traceConfig = { includedCategories: ['toplevel'] };
   await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig });
   const end = async () => {
@@ -433,13 +432,13 @@ async function traceTasks(context) {
     await session.send('Tracing.end');
     await complete;
     await session.detach();
-    /** @param {{ pid?: number, tid?: number }} options */
+    /** @param {TraceEvent} event */
     const threadOf = ({ pid, tid }) => `${pid}:${tid}`;
-    /** @param {{ name?: string, args?: string[] }} options */
-    const isMain = ({ name, args }) => name === 'thread_name' && untyped(present(args)).name === 'CrRendererMain';
-    const main = new Set(events.filter(isMain).map(untyped(threadOf)));
+    /** @param {TraceEvent} event */
+    const isMain = ({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain';
+    const main = new Set(events.filter(isMain).map(threadOf));
     const tasks = events.filter((event) => event.name.endsWith('RunTask') && main.has(threadOf(event)));
-    return tasks.map((/** @type {any} */ { tdur = 0 }) => tdur / 1000);
+    return tasks.map(({ tdur = 0 }) => tdur / 1000);
   };
   return { end };
 }
@@ -460,7 +459,8 @@ test('without JavaScript the page says what it needs', LIMIT, async () => {
 });
 
 function deferred() {
-  let resolve;
+  let resolve = () => {};
+  /** @type {Promise<void>} */
   const promise = new Promise((settle) => {
     resolve = settle;
   });

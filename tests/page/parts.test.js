@@ -46,8 +46,8 @@ test('parts that are dropped or chosen together are one model, and one alone say
       const store = await openModelStore();
       const models = await store.list();
       await store.close();
-      return models.map((/** @type {any} */ { source, state, fileBytes }) => [
-        source.file ?? source.url,
+      return models.map(({ source, state, fileBytes }) => [
+        source && 'file' in source ? source.file : null,
         state,
         fileBytes,
       ]);

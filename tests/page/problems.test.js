@@ -30,8 +30,8 @@ async function open(script, { isReady = true } = {}) {
   return opened;
 }
 
-/** @param {Page} page @returns {Promise<number>} */
-const loads = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loads);
+/** @param {Page} page */
+const loads = (page) => page.evaluate(() => globalThis.loads);
 
 test('a problem of another file covers that of a model only until it is closed', LIMIT, async () => {
   const opened = await open({ failures: 1 }, { isReady: false });

@@ -35,7 +35,7 @@ for (const [thinking, chat] of Object.entries(CHATS)) {
     const conversation = untyped({ start: 0, messages: [{ role: 'user', content: 'Hello' }] });
     const options = { systemPrompt, end: 1, chat };
     const messages = promptOf(conversation, options);
-    /** @type {any[]} */
+    /** @type {string[]} */
     const openings = [];
     /** @param {{ opening: string }} options */
     const onPrefill = ({ opening }) => openings.push(opening);

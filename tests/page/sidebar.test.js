@@ -56,7 +56,7 @@ test('draws of thousands only those that have changed', LIMIT, async () => {
     window.drawn = new Set();
     new MutationObserver((changes) => {
       for (const { addedNodes } of changes) for (const node of addedNodes) window.drawn.add(node);
-    }).observe(/** @type {any} */ (document.getElementById('conversations')), { childList: true });
+    }).observe(/** @type {Element} */ (document.getElementById('conversations')), { childList: true });
   });
   const drawn = () => page.evaluate(() => window.drawn.size);
   const order = Array.from({ length: COUNT }, (_, n) => `Chat ${n}`);

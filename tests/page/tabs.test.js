@@ -16,7 +16,6 @@ const PATIENCE = 60_000;
 
 /** @type {ModelServer} */
 let models;
-/** @type {any} */
 const gates = { '/once.gguf': createGate(), '/held.gguf': createGate() };
 
 before(async () => {
@@ -29,7 +28,8 @@ after(() => models?.close());
 
 /** What a file waits for in its midst, so that a test steps in between however slow the machine is. */
 function createGate() {
-  let open;
+  let open = () => {};
+  /** @type {Promise<void>} */
   const gate = new Promise((resolve) => {
     open = resolve;
   });
@@ -120,9 +120,8 @@ describe('two tabs', () => {
       /** @param {string[]} texts */
       const fetches = (texts) => texts.includes('Downloading');
       const listen = () => Promise.all(tabs.map(({ page }) => told(page)));
-      /** @param {any} each */
-      const haveMet = (each) =>
-        each.some(waits) && each.every((/** @type {string[]} */ texts) => waits(texts) || fetches(texts));
+      /** @param {string[][]} each */
+      const haveMet = (each) => each.some(waits) && each.every((texts) => waits(texts) || fetches(texts));
       // However late one of them comes: the file does not end before both have said what they do.
       let said = await listen();
       for (const end = Date.now() + PATIENCE; !haveMet(said) && Date.now() < end; said = await listen());
@@ -198,10 +197,10 @@ describe('two tabs', () => {
         const places = () =>
           one.page.evaluate(async () => {
             const { openModelStore } = await import('/nibble/index.js');
-            /** @type {Record<string, any>} */
+            /** @type {Record<string, string[]>} */
             const found = {};
-            for (const kind of ['indexeddb', 'opfs']) {
-              const store = await openModelStore(/** @type {any} */ ({ store: kind }));
+            for (const kind of /** @type {const} */ (['indexeddb', 'opfs'])) {
+              const store = await openModelStore({ store: kind });
               found[kind] = (await store.list()).map(({ name }) => name);
               await store.close();
             }
@@ -211,8 +210,8 @@ describe('two tabs', () => {
           const { openModelStore } = await import('/nibble/index.js');
           const response = await fetch('/models/nibble-tiny.gguf');
           const file = new File([await response.blob()], 'twice.gguf', { lastModified: 1 });
-          for (const kind of ['indexeddb', 'opfs']) {
-            const store = await openModelStore(/** @type {any} */ ({ store: kind }));
+          for (const kind of /** @type {const} */ (['indexeddb', 'opfs'])) {
+            const store = await openModelStore({ store: kind });
             const { id } = await store.import(file);
             await store.rename(id, `twice in ${kind}`);
             await store.close();

@@ -63,7 +63,7 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
       await problem('“Bananas” could not be opened. This browser can no longer read').waitFor();
       assert.equal(await page.locator('#title').textContent(), 'Apples', 'what was shown stays');
       await drag(page, ['drop'], { name: 'mine.gguf', bytes: 'GGUF' });
-      await driver.untilEqual(() => page.evaluate(() => /** @type {any} */ (globalThis).loads), 2);
+      await driver.untilEqual(() => page.evaluate(() => globalThis.loads), 2);
       await driver.untilEqual(() => page.locator('#model-state').getAttribute('data-state'), 'ready');
       assert.equal(await problem('“Bananas” could').isVisible(), true, 'also when another model has come');
       await page.locator('#dismiss').click();
