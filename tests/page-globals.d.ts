@@ -40,6 +40,8 @@ declare var lengths: Set<number>;
 declare var loading: Promise<{ code: string; message: string }>;
 declare var longTasks: number[];
 declare var next: () => Promise<MessageEvent>;
+/** Of tests/library/sessions-browser.test.js. */
+declare var openEngine: (store: 'indexeddb' | 'opfs') => Promise<void>;
 declare var odd: [said: string, isLoading: boolean];
 declare var pageIsReady: boolean;
 declare var parts: typeof import('../web/markdown/writer.js') & typeof import('../web/chat/reasoning.js');

@@ -12,7 +12,7 @@ import {
 export const TOKENS = [1, 2, 3];
 const MESSAGES = [{ role: 'user', content: 'Hi' }];
 
-/** @typedef {(options: any) => PromiseLike<any>} PublicCall */
+/** @typedef {(options: any) => PromiseLike<unknown>} PublicCall tests give them wrong options too */
 
 /** @satisfies {Record<string, PublicCall>} */
 const LIBRARY = {

@@ -3,23 +3,23 @@ import { RELEASE_NAME } from '../js/base/release.js';
 import { serve } from '../js/worker/serve.js';
 
 /**
- * @param {object} platform of the worker's half, as serve() takes it
+ * @param {Parameters<typeof serve>[1]} platform of the worker's half
  * @returns {import('../js/protocol/client.js').WorkerPort}
  */
 export function startThreadWorker(platform) {
-  /** @type {any} */
-  let toPage;
-  /** @type {any} */
-  let toWorker;
-  /** @type {any} */
+  /** @type {(message: unknown) => void} */
+  let toPage = () => {};
+  /** @type {(message: unknown) => void} */
+  let toWorker = () => {};
+  /** @type {Parameters<typeof serve>[0]} */
   const port = {
-    post: (/** @type {{ release: string | null }} */ message) => queueMicrotask(() => toPage(structuredClone(message))),
-  };
-  port.listen = (/** @type {any} */ onMessage) => {
-    toWorker = onMessage;
+    post: (message) => queueMicrotask(() => toPage(structuredClone(message))),
+    listen(onMessage) {
+      toWorker = onMessage;
+    },
   };
   port.post({ release: RELEASE_NAME });
-  serve(/** @type {any} */ (port), /** @type {any} */ (platform));
+  serve(port, platform);
   return {
     post(message, transfer) {
       // Copied at once, as a worker's messages are: what is transferred is gone for whoever posted it.

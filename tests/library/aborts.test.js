@@ -52,7 +52,7 @@ async function serve() {
  * @type {{ server: Awaited<ReturnType<typeof serve>>, models: import('../../js/client/model-store.js').ModelStore, id: string,
  *   engine: import('../../js/client/engine.js').Engine, session: import('../../js/client/session.js').Session, image: Blob }}
  */
-const own = /** @type {any} */ ({});
+const own = untyped({});
 
 before(async () => {
   own.server = await serve();
@@ -71,16 +71,16 @@ after(async () => {
   own.server?.close();
 });
 
-/** What a call gives that has to be closed. */
-const closing = (/** @type {any} */ opening) =>
-  opening.then(async (/** @type {any} */ opened) => {
-    await (opened.unload ?? opened.close).call(opened);
+/** What a call gives that has to be closed. @param {Promise<import('../../js/client/engine.js').Engine | import('../../js/client/session.js').Session | null>} opening */
+const closing = (opening) =>
+  opening.then(async (opened) => {
+    await (opened && 'unload' in opened ? opened.unload() : present(opened).close());
     return 'opened';
   });
 
 // How each call comes to be under way when it is aborted: `asks`, its server is silent; `queues`, another call runs;
 // `computes`: at once, for so long; `reads`: at once, and it may be done before the signal comes.
-/** @type {Record<string, Record<string, Record<string, (control: any) => PromiseLike<unknown>>>>} */
+/** @type {Record<string, Record<string, Record<string, (control: { signal: AbortSignal }) => PromiseLike<unknown>>>>} */
 const CALLS = {
   library: {
     createEngine: {
@@ -123,7 +123,7 @@ const CALLS = {
   },
 };
 
-/** @typedef {{ group: string, name: string, title: string, way: string, call: (control: { signal: AbortSignal }) => any }} Call */
+/** @typedef {{ group: string, name: string, title: string, way: string, call: (control: { signal: AbortSignal }) => PromiseLike<unknown> }} Call */
 
 /** @type {Call[]} */
 const calls = Object.entries(CALLS).flatMap(([group, named]) =>
@@ -143,26 +143,30 @@ const REASONS = [
 /**
  * Whether an outcome is that of a call that was aborted for this reason.
  * @param {string} name
- * @param {{ result: any } | { error: any }} outcome
- * @param {any} reason
+ * @param {Awaited<ReturnType<typeof outcomeOf>>} outcome
+ * @param {unknown} reason
  */
 function assertAborted(name, outcome, reason) {
-  if (name === 'complete') return assert.equal(untyped(outcome).result?.finishReason, 'cancelled');
-  assert.ok('error' in outcome, `there is a result: ${JSON.stringify(untyped(outcome).result)}`);
+  if (name === 'complete') {
+    assert.ok('result' in outcome, 'a completion has a result');
+    return assert.equal(untyped(outcome.result)?.finishReason, 'cancelled');
+  }
+  assert.ok('error' in outcome, `there is a result: ${JSON.stringify(outcome)}`);
   const { error } = outcome;
   if (reason !== undefined) return assert.equal(error, reason);
   assert.ok(error instanceof NibbleError, String(error));
   assert.deepEqual([error.code, untyped(error.cause)?.name], ['CANCELLED', 'AbortError']);
 }
 
-const outcomeOf = (/** @type {any} */ call) =>
+/** @param {PromiseLike<unknown>} call @returns {PromiseLike<{ result: unknown } | { error: unknown }>} */
+const outcomeOf = (call) =>
   call.then(
-    (/** @type {any} */ result) => ({ result }),
-    (/** @type {any} */ error) => ({ error }),
+    (result) => ({ result }),
+    (error) => ({ error }),
   );
 
-/** Begins a call as its way says, and aborts it once it is under way. */
-async function abortMeanwhile(/** @type {Call} */ { way, call }, /** @type {any} */ reason) {
+/** Begins a call as its way says, and aborts it once it is under way. @param {Call} called @param {unknown} reason */
+async function abortMeanwhile({ way, call }, reason) {
   const controller = new AbortController();
   const { state } = own.server;
   const before = state.asked;
@@ -186,8 +190,8 @@ async function abortMeanwhile(/** @type {Call} */ { way, call }, /** @type {any}
   }
 }
 
-/** Iterates without ending what is iterated. */
-function keptGoing(/** @type {any} */ completion) {
+/** Iterates without ending what is iterated. @param {import('../../js/client/completion.js').Completion} completion */
+function keptGoing(completion) {
   const iterator = completion[Symbol.asyncIterator]();
   return { next: () => iterator.next() };
 }
@@ -201,13 +205,17 @@ describe('a signal', () => {
       const found = [];
       for (const [name, call] of Object.entries(named)) {
         const given = { ...(name === 'complete' && { prompt: 'a' }), ...(name === 'createEngine' && { model: path }) };
-        const { error } = await outcomeOf(call({ ...given, signal: 5 }));
-        assert.equal(error?.code, 'INVALID_ARGUMENT', `${name}() takes 5 for a signal`);
-        if (error.details.option !== 'signal') continue;
+        /** The option that it refuses. @param {unknown} signal */
+        const refusedFor = async (signal) => {
+          const outcome = await outcomeOf(call({ ...given, signal }));
+          assert.ok('error' in outcome && outcome.error instanceof NibbleError, `${name}() takes it for a signal`);
+          assert.equal(outcome.error.code, 'INVALID_ARGUMENT', name);
+          return outcome.error.details?.option;
+        };
+        if ((await refusedFor(5)) !== 'signal') continue;
         found.push(name);
         const deaf = { aborted: false, addEventListener() {} };
-        const { error: second } = await outcomeOf(call({ ...given, signal: deaf }));
-        assert.equal(second?.details?.option, 'signal', `${name}() takes what nobody can leave for a signal`);
+        assert.equal(await refusedFor(deaf), 'signal', `${name}() takes what nobody can leave for a signal`);
       }
       taking[group] = found.sort();
     }
@@ -240,7 +248,11 @@ describe('a signal', () => {
   }
 
   test('leaves the engine and the store as they were', async () => {
-    assert.deepEqual(await own.session.tokens(), await own.session.tokens());
+    const saved = present(await own.engine.restoreSession('key'));
+    assert.deepEqual(await saved.tokens(), [1, 2, 3]);
+    await saved.close();
+    await own.session.prefill([4, 5]);
+    assert.deepEqual(await own.session.tokens(), [4, 5]);
     const { finishReason } = await own.engine.complete({ prompt: 'a', maxTokens: 2, ignoreEos: true });
     assert.equal(finishReason, 'length');
     assert.deepEqual((await own.models.verify(own.id)).damaged, []);
@@ -281,12 +293,13 @@ describe('a signal of a load that goes on behind createEngine()', () => {
     const stream = new ReadableStream({ start: (sink) => sink.enqueue(file.subarray(0, file.length - 100)) });
     const model = { stream, size: file.length, name: 'm.gguf' };
     const engine = await createEngine({ model, threads: 1, earlyStart: true, signal: controller.signal });
-    const waiting = outcomeOf(engine.complete({ prompt: 'a' }));
+    const cancelled = { code: 'CANCELLED' };
+    const waiting = assert.rejects(async () => engine.complete({ prompt: 'a' }), cancelled);
     await sleep(20);
     controller.abort(reason);
     await assert.rejects(engine.ready, reason);
-    assert.equal((await waiting).error.code, 'CANCELLED');
-    assert.equal((await outcomeOf(engine.memory())).error.code, 'CANCELLED');
+    await waiting;
+    await assert.rejects(engine.memory(), cancelled);
     assert.equal(present(await engine.closed).code, 'CANCELLED');
   });
 });

@@ -37,7 +37,7 @@ beforeEach(() => {
  * Loads a model in the page; what became of it.
  * @param {string} path
  * @param {object} options of createEngine()
- * @returns {Promise<{ tokens?: number, code?: string, message?: string, details?: any }>}
+ * @returns {Promise<{ tokens?: number, code?: string, message?: string, details?: Record<string, unknown> }>}
  */
 const load = (path, options) =>
   page.evaluate(
@@ -49,7 +49,7 @@ const load = (path, options) =>
         await engine.unload();
         return { tokens: tokens.length };
       } catch (error) {
-        const { code, message, details } = /** @type {any} */ (error);
+        const { code, message, details } = /** @type {import('../../js/base/errors.js').NibbleError} */ (error);
         return { code, message, details };
       }
     },
@@ -58,7 +58,7 @@ const load = (path, options) =>
 
 test('Authorization opens what asks for it, and is not taken along to another origin', async () => {
   const headers = { Authorization: 'Bearer key' };
-  assert.equal((await load('/gated.gguf', {})).details.status, 401);
+  assert.equal((await load('/gated.gguf', {})).details?.status, 401);
   assert.deepEqual(await load('/gated.gguf', { headers }), { tokens: 3 });
   server.asked.length = 0;
   assert.deepEqual(await load('/away.gguf', { headers }), { tokens: 3 });
@@ -90,7 +90,7 @@ test('what the browser would do by itself is what this keeps from happening', as
 test('what a browser keeps to itself is refused by its name', async () => {
   for (const name of ['Cookie', 'Origin', 'Referer', 'Date']) {
     const { code, details, message } = await load('/gated.gguf', { headers: { [name]: 'x' } });
-    assert.deepEqual([code, details.option], ['INVALID_ARGUMENT', `headers.${name}`]);
+    assert.deepEqual([code, details?.option], ['INVALID_ARGUMENT', `headers.${name}`]);
     assert.match(message ?? '', /a browser keeps to itself/);
   }
 });
@@ -100,7 +100,7 @@ test('cookies go along where the caller says so', async () => {
     // biome-ignore lint/suspicious/noDocumentCookie: the cookie that a login leaves
     document.cookie = 'reader=me';
   });
-  assert.equal((await load('/cookie.gguf', {})).details.status, 401);
+  assert.equal((await load('/cookie.gguf', {})).details?.status, 401);
   assert.deepEqual(await load('/cookie.gguf', { credentials: 'include' }), { tokens: 3 });
 });
 
@@ -143,7 +143,11 @@ test('a fetch that answers badly ends in a sentence, and the page lives on', asy
     ];
     const found = [];
     for (const own of odd) {
-      const error = await createEngine(/** @type {any} */ ({ model, fetch: own, store: null })).then(
+      const error = await createEngine({
+        model,
+        fetch: /** @type {typeof fetch} */ (/** @type {unknown} */ (own)),
+        store: null,
+      }).then(
         () => null,
         (reason) => reason,
       );

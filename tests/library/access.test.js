@@ -6,6 +6,9 @@ import { createEngine, describeModel, listRepository, openModelStore } from '../
 import { serveAccess } from '../access-servers.js';
 import { serveHub } from '../hub-server.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const headers = { Authorization: 'Bearer key' };
 const SECOND = { name: 'second', context: 128 };
@@ -29,10 +32,14 @@ beforeEach(() => {
 /** Who was told something, and who was not. */
 const told = () => server.asked.map((one) => [one.server, one.authorization ?? one.key]);
 
-/** @param {Promise<any>} promise @returns {Promise<any>} */
-const failure = (promise) => promise.then(assert.fail, (error) => error);
+/** @param {Promise<unknown>} promise @returns {Promise<NibbleError>} */
+const failure = (promise) =>
+  promise.then(
+    () => assert.fail('It does not fail.'),
+    (error) => error,
+  );
 
-/** @param {(models: import('../../js/index.node.js').ModelStore) => Promise<void>} use */
+/** @param {(models: import('../../js/index.node.js').ModelStore) => Promise<unknown>} use */
 async function inStore(use) {
   const models = await openModelStore({ store: { folder: temporaryFolder() } });
   try {
@@ -62,7 +69,7 @@ describe('headers of the caller', () => {
   test('that are missing or wrong are asked for by name', async () => {
     const missing = await failure(describeModel(`${server.url}/gated.gguf`));
     assert.deepEqual(
-      [missing.code, missing.details.status, missing.details.remedy],
+      [missing.code, missing.details?.status, missing.details?.remedy],
       ['DOWNLOAD_FAILED', 401, 'give-headers'],
     );
     assert.match(
@@ -72,7 +79,7 @@ describe('headers of the caller', () => {
     const wrong = await failure(
       describeModel(`${server.url}/gated.gguf`, { headers: { Authorization: 'Bearer secret' } }),
     );
-    assert.deepEqual([wrong.code, wrong.details.status], ['DOWNLOAD_FAILED', 403]);
+    assert.deepEqual([wrong.code, wrong.details?.status], ['DOWNLOAD_FAILED', 403]);
     assert.match(wrong.message, /does not permit this with the headers it was given \(authorization\)/);
     assert.doesNotMatch(JSON.stringify(wrong.toJSON()), /secret/);
   });
@@ -83,11 +90,11 @@ describe('headers of the caller', () => {
       () => createEngine({ model: `${server.url}/gated.gguf`, ...given }),
       () => describeModel(`${server.url}/gated.gguf`, given),
       () => listRepository('owner/name', { ...given, hub: { url: server.url } }),
-      () => inStore((models) => /** @type {any} */ (models.import(`${server.url}/gated.gguf`, given))),
-      () => inStore((models) => /** @type {any} */ (models.check('x', given))),
+      () => inStore((models) => models.import(`${server.url}/gated.gguf`, given)),
+      () => inStore((models) => models.check('x', given)),
     ]) {
       const error = await failure(call());
-      assert.deepEqual([error.code, error.details.option], ['INVALID_ARGUMENT', 'headers.Range']);
+      assert.deepEqual([error.code, error.details?.option], ['INVALID_ARGUMENT', 'headers.Range']);
     }
     assert.deepEqual(server.asked, []);
   });
@@ -95,18 +102,18 @@ describe('headers of the caller', () => {
   test('are for an import, and for what is asked of its server later', () =>
     inStore(async (models) => {
       const address = `${server.url}/away.gguf`;
-      assert.equal((await failure(models.import(address))).details.status, 401);
+      assert.equal((await failure(models.import(address))).details?.status, 401);
       const { id } = await models.import(address, { headers });
-      assert.equal((await failure(models.check(id))).details.status, 401);
+      assert.equal((await failure(models.check(id))).details?.status, 401);
       assert.equal((await models.check(id, { headers })).isNewer, false);
       Object.assign(file, { bytes: versions[1], etag: '"two"' });
       assert.equal((await models.check(id, { headers })).isNewer, true);
-      assert.equal((await failure(models.update(id))).details.status, 401);
+      assert.equal((await failure(models.update(id))).details?.status, 401);
       const updated = await models.update(id, { headers });
       assert.deepEqual([updated.etag, updated.state], ['"two"', 'complete']);
       for (const [name, value] of told()) assert.ok(name === 'own' || value === null);
-      const unknown = await failure(models.check(id, /** @type {any} */ ({ header: {} })));
-      assert.deepEqual([unknown.code, unknown.details.nearest], ['INVALID_ARGUMENT', 'headers']);
+      const unknown = await failure(models.check(id, untyped({ header: {} })));
+      assert.deepEqual([unknown.code, unknown.details?.nearest], ['INVALID_ARGUMENT', 'headers']);
     }));
 });
 
@@ -213,7 +220,7 @@ test('in Node, the environment says where the hub is and who asks, where no opti
     // What is no token ends nothing but what needs it.
     restore({ HF_TOKEN: 'two words' });
     const error = await failure(createEngine({ model: 'hf.co/owner/name' }));
-    assert.deepEqual([error.code, error.details.option], ['INVALID_ARGUMENT', 'hub.token']);
+    assert.deepEqual([error.code, error.details?.option], ['INVALID_ARGUMENT', 'hub.token']);
     assert.doesNotMatch(error.message, /two words/);
     await describeModel(writeSmallModel());
   } finally {

@@ -51,7 +51,7 @@ describe('the memory that an engine of one thread tells', () => {
     await server?.close();
   });
 
-  /** @param {any} options */
+  /** @param {{ store: 'opfs' | null, memoryBudget?: number }} options */
   const load = (options) =>
     page.evaluate(
       async (given) => {
@@ -65,9 +65,11 @@ describe('the memory that an engine of one thread tells', () => {
   /** What the page takes. Each worker that has the shared heap is measured with it: `heap`, its bytes, counts once. */
   async function measured(heap = 0) {
     const { bytes, breakdown } = await page.evaluate(() =>
-      /** @type {any} */ (performance).measureUserAgentSpecificMemory(),
+      /** @type {typeof performance & { measureUserAgentSpecificMemory: () => Promise<{ bytes: number, breakdown: { bytes: number }[] }> }} */ (
+        performance
+      ).measureUserAgentSpecificMemory(),
     );
-    const holders = breakdown.filter((/** @type {any} */ part) => part.bytes > heap).length;
+    const holders = breakdown.filter((part) => part.bytes > heap).length;
     return bytes - Math.max(0, holders - 1) * heap;
   }
 
@@ -100,9 +102,8 @@ describe('the memory that an engine of one thread tells', () => {
   test('is so with the workers that read weights which stream under a memory budget', async (t) => {
     const { javascript } = await page.evaluate(() => globalThis.engine.memory());
     const memoryBudget = await page.evaluate(async (model) => {
-      /** @type {any} */
       const description = await globalThis.nibble.describeModel(model, { threads: 1, memoryBudget: 2 ** 40 });
-      return description.model.budget.leastBytes + 20e6;
+      return (description.model?.budget?.leastBytes ?? NaN) + 20e6;
     }, server.modelUrl);
     await load({ store: 'opfs', memoryBudget });
     // A worker that has read nothing is not measured yet.

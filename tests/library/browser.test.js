@@ -10,7 +10,6 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { serveModels } from '../model-server.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('../../js/base/public-types.js').CompletionOptions} CompletionOptions */
@@ -36,14 +35,16 @@ after(async () => {
 
 /**
  * Runs a function in a page of the server; it imports the library itself, as a page does.
- * @param {Function} use
- * @param {any} argument
+ * @template A, R
+ * @param {(argument: A) => R | Promise<R>} use
+ * @param {A} argument
+ * @returns {Promise<R>}
  */
 async function inPage(use, argument) {
   const page = await browser.context.newPage();
   try {
     await page.goto(server.url);
-    return await page.evaluate(untyped(use), argument);
+    return await page.evaluate(/** @type {(argument: unknown) => R | Promise<R>} */ (use), argument);
   } finally {
     await page.close();
   }
@@ -96,12 +97,12 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
   // Not the file that the page itself stores: under any address that is one model.
   const site = await serveModels({ '/own.gguf': { bytes: readFileSync(writeSmallModel()) } });
   const found = await inPage(
-    async (/** @type {{ model: any, completion: CompletionOptions }} */ { model, completion }) => {
+    async (/** @type {{ model: string, completion: CompletionOptions }} */ { model, completion }) => {
       const { createEngine: create, openModelStore } = await import('/nibble/index.js');
       const models = await openModelStore();
       const results = [];
-      for (const store of [null, 'opfs', 'opfs', undefined, undefined]) {
-        const engine = await create(/** @type {any} */ ({ model, store }));
+      for (const store of /** @type {const} */ ([null, 'opfs', 'opfs', undefined, undefined])) {
+        const engine = await create({ model, store });
         const { text } = await engine.complete(completion).result;
         results.push({ text, storage: engine.info.storage, milliseconds: engine.info.loadMilliseconds });
         await engine.unload();
@@ -116,7 +117,7 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
     },
     { model: `${site.url}own.gguf`, completion: COMPLETION },
   ).finally(site.close);
-  const states = found.results.map((/** @type {{ storage: any }} */ { storage }) => [storage.kind, storage.state]);
+  const states = found.results.map(({ storage }) => [storage.kind, storage.state]);
   assert.deepEqual(states, [
     [null, 'not-stored'],
     ['opfs', 'imported'],
@@ -137,7 +138,7 @@ test('relaxed and plain builds give equal logits, bit for bit', async () => {
   // In Node 20 only one of the two runs, so the browser compares them; a random model's logits are all different.
   const path = writeSmallModel();
   const bytes = [...readFileSync(path)];
-  const logits = await inPage(async (/** @type {any} */ model) => {
+  const logits = await inPage(async (/** @type {number[]} */ model) => {
     const { createEngine: create } = await import('/nibble/index.js');
     const all = [];
     for (const kernelSet of ['relaxed-i16', 'relaxed-i32', 'simd128', 'reference']) {
@@ -173,16 +174,16 @@ test('bundled by esbuild, which moves no files, the library is told where its ow
   try {
     await page.goto(`${own.url}/app/index.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
-    /** @param {any} places */
+    /** @param {{ workerUrl?: string, wasmUrl?: string }} places */
     const written = (places) =>
       page.evaluate(
-        async ([given, completion]) => {
+        async ({ given, completion }) => {
           const engine = await globalThis.nibble.createEngine({ store: null, ...given });
           const { tokens } = await engine.complete(completion).result;
           await engine.unload();
           return tokens;
         },
-        [{ model: own.modelUrl, ...places }, COMPLETION],
+        { given: { model: own.modelUrl, ...places }, completion: COMPLETION },
       );
     const { tokens } = await inNode({});
     // Addresses may be relative to the page.

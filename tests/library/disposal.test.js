@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createEngine, openModelStore } from '../../js/index.node.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/client/session.js').Session} Session */
@@ -40,8 +41,13 @@ after(() => engine?.unload());
 
 const pages = async () => (await engine.memory()).kvCache;
 
-/** A session with a text of its own, which nobody has afterwards. @param {number} first */
-async function forget(first, /** @type {any} */ use = async () => {}) {
+/**
+ * A session with a text of its own, which nobody has afterwards.
+ * @template [T=void]
+ * @param {number} first
+ * @param {(session: import('../../js/index.node.js').Session) => Promise<T>} use
+ */
+async function forget(first, use) {
   const session = await engine.createSession();
   await session.prefill([first, ...TEXT]);
   return use(session);
@@ -59,9 +65,7 @@ describe('a session that nobody can reach any more', () => {
     const empty = await pages();
     const options = { tokens: [1, ...TEXT], maxTokens: LONG, ignoreEos: true };
     // What an async function returns is awaited, and a completion that is, is its result.
-    const { completion } = await forget(1, async (/** @type {any} */ session) => ({
-      completion: session.complete(options),
-    }));
+    const { completion } = await forget(1, async (session) => ({ completion: session.complete(options) }));
     let count = 0;
     for await (const _ of completion) {
       if (count++ > 20) continue;
@@ -89,16 +93,13 @@ describe('a session that nobody can reach any more', () => {
 test('await using ends sessions, engines and stores', {
   skip: Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose',
 }, async () => {
-  /** @type {any} */
-  const own = await createEngine({ model, threads: 1 });
-  /** @type {any} */
+  const own = untyped(await createEngine({ model, threads: 1 }));
   const session = await own.createSession();
   await session[Symbol.asyncDispose]();
   await assert.rejects(session.tokens(), { code: 'SESSION_CLOSED' });
   await own[Symbol.asyncDispose]();
   assert.equal(await own.closed, undefined);
-  /** @type {any} */
-  const models = await openModelStore({ store: { folder: temporaryFolder() } });
+  const models = untyped(await openModelStore({ store: { folder: temporaryFolder() } }));
   await models[Symbol.asyncDispose]();
   assert.equal(await models.closed, undefined);
 });

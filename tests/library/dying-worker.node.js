@@ -1,13 +1,13 @@
 // The library's worker in Node, with ways to die, which it is told by a channel.
 import { syncBuiltinESMExports } from 'node:module';
-import workerThreads from 'node:worker_threads';
+import workerThreads, { BroadcastChannel as NodeChannel } from 'node:worker_threads';
 import './trap.js';
 
 // The engine's threads can die too.
 const TRAP = new URL('./trap.js', import.meta.url).href;
 const { Worker } = workerThreads;
 workerThreads.Worker = class extends Worker {
-  /** @param {string} url @param {object} options */
+  /** @param {string} url @param {import('node:worker_threads').WorkerOptions} options */
   constructor(url, options) {
     super(url, { ...options, execArgv: [...process.execArgv, '--import', TRAP] });
   }
@@ -15,7 +15,7 @@ workerThreads.Worker = class extends Worker {
 syncBuiltinESMExports();
 await import('../../js/worker.node.js');
 
-/** @type {Record<string, any>} */
+/** @type {Record<string, () => unknown>} */
 const WAYS = {
   throw: () => {
     throw new Error('out of luck');
@@ -30,7 +30,6 @@ const WAYS = {
   thread: () => globalThis.armThreads(),
 };
 
-/** @type {any} */
-const channel = new BroadcastChannel('nibble-test-death');
-channel.onmessage = (/** @type {{ data: string }} */ { data }) => WAYS[data]();
+const channel = new NodeChannel('nibble-test-death');
+channel.onmessage = (event) => WAYS[/** @type {{ data: string }} */ (event).data]();
 channel.unref();

@@ -85,9 +85,8 @@ const MOMENTS = {
         globalThis.isUnderWay = true;
       };
       // However late the kill comes, the call has not ended.
-      const endless = { ignoreEos: true, onFull: 'drop-oldest' };
       const prompt = 'ab '.repeat(1200);
-      const { result } = globalThis.engine.complete(/** @type {any} */ ({ prompt, ...endless, onPrefill }));
+      const { result } = globalThis.engine.complete({ prompt, ignoreEos: true, onFull: 'drop-oldest', onPrefill });
       globalThis.call = () => result;
     },
   },
@@ -128,19 +127,21 @@ async function openPage(origin = server.url) {
   return page;
 }
 
-/** @param {Page} page @param {string | null} [store] */
+/** @typedef {'indexeddb' | 'opfs' | null} Store */
+
+/** @param {Page} page @param {string} [model] @param {Store} [store] */
 const load = (page, model = server.modelUrl, store = 'indexeddb') =>
   page.evaluate(
-    async ([from, where]) => {
+    async ({ from, where }) => {
       const urls = { workerUrl: '/test/library/dying-worker.js', wasmUrl: '/nibble/' };
       const options = { model: from, store: where, ...urls, threads: 2, contextSize: 4096 };
-      globalThis.engine = await globalThis.nibble.createEngine(/** @type {any} */ (options));
+      globalThis.engine = await globalThis.nibble.createEngine(options);
       globalThis.whyClosed = 'not yet';
       globalThis.engine.closed.then((reason) => {
         globalThis.whyClosed = reason === undefined ? null : { code: reason.code, message: reason.message };
       });
     },
-    [model, store],
+    { from: model, where: store },
   );
 
 /**
@@ -179,7 +180,7 @@ const workersLeft = async (page) => {
   return left;
 };
 
-/** @param {Page} page @param {string} [model] @param {string | null} [store] */
+/** @param {Page} page @param {string} [model] @param {Store} [store] */
 async function checkNext(page, model, store) {
   await load(page, model, store);
   const text = await page.evaluate(async () => {
@@ -242,46 +243,36 @@ for (const [death, { kill, code, reason }] of Object.entries(DEATHS)) {
 
 test('an onProgress that throws ends the load: threads end, what came is kept, and the next load goes on from there', async () => {
   const page = await openPage(slow.url);
-  const store = 'opfs';
-  const found = await page.evaluate(
-    async ([model, where]) => {
-      /** @param {{ phase: string, loaded: number, total: number }} options */
-      const onProgress = ({ phase, loaded, total }) => {
-        if (phase === 'download' && loaded > total / 3) throw new RangeError('enough');
-      };
-      const urls = { workerUrl: '/test/library/dying-worker.js', wasmUrl: '/nibble/' };
-      const loading = globalThis.nibble.createEngine(
-        /** @type {any} */ ({ model, store: where, onProgress, ...urls, threads: 2 }),
-      );
-      const { name, message } = await loading.catch((error) => error);
-      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
-      const [{ state, receivedBytes, fileBytes }] = /** @type {any} */ (await models.list());
-      await models.close();
-      return { name, message, state, part: receivedBytes / fileBytes };
-    },
-    [slow.modelUrl, store],
-  );
+  const given = { model: slow.modelUrl, where: /** @type {const} */ ('opfs') };
+  const found = await page.evaluate(async ({ model, where }) => {
+    /** @param {{ phase: string, loaded: number, total: number }} options */
+    const onProgress = ({ phase, loaded, total }) => {
+      if (phase === 'download' && loaded > total / 3) throw new RangeError('enough');
+    };
+    const urls = { workerUrl: '/test/library/dying-worker.js', wasmUrl: '/nibble/' };
+    const loading = globalThis.nibble.createEngine({ model, store: where, onProgress, ...urls, threads: 2 });
+    const { name, message } = await loading.catch((error) => error);
+    const models = await globalThis.nibble.openModelStore({ store: where });
+    const [{ state, receivedBytes, fileBytes }] = await models.list();
+    await models.close();
+    return { name, message, state, part: receivedBytes / (fileBytes ?? NaN) };
+  }, given);
   assert.equal(await workersLeft(page), 0);
   const { part, ...rest } = found;
   assert.deepEqual(rest, { name: 'RangeError', message: 'enough', state: 'importing' });
   assert.ok(part > 0.3 && part < 1, `${part} of it was kept`);
-  const first = await page.evaluate(
-    async ([model, where]) => {
-      let least = 1;
-      /** @param {{ phase: string, loaded: number, total: number }} options */
-      const onProgress = ({ phase, loaded, total }) => {
-        if (phase === 'download') least = Math.min(least, loaded / total);
-      };
-      const engine = await globalThis.nibble.createEngine(
-        /** @type {any} */ ({ model, store: where, onProgress, threads: 2 }),
-      );
-      await engine.unload();
-      return least;
-    },
-    [slow.modelUrl, store],
-  );
+  const first = await page.evaluate(async ({ model, where }) => {
+    let least = 1;
+    /** @param {{ phase: string, loaded: number, total: number }} options */
+    const onProgress = ({ phase, loaded, total }) => {
+      if (phase === 'download') least = Math.min(least, loaded / total);
+    };
+    const engine = await globalThis.nibble.createEngine({ model, store: where, onProgress, threads: 2 });
+    await engine.unload();
+    return least;
+  }, given);
   assert.ok(first > 0.3, `it went on at ${first} of it`);
-  await checkNext(page, slow.modelUrl, store);
+  await checkNext(page, slow.modelUrl, given.where);
   await page.close();
 });
 
@@ -325,12 +316,11 @@ test('over plain http, a worker that collects its garbage is not taken for one t
 test('a worker that is ended before it begins, or is another script, is not waited for without end', async () => {
   const page = await openPage();
   const found = await page.evaluate(
-    async ([model, milliseconds]) => {
+    async ({ model, milliseconds }) => {
       // A minute that is over in a moment.
       const { setInterval } = globalThis;
-      globalThis.setInterval = /** @type {any} */ (
-        (/** @type {Function} */ use, /** @type {number} */ every) => setInterval(use, every / 100)
-      );
+      const hasty = (/** @type {() => void} */ use, /** @type {number} */ every) => setInterval(use, every / 100);
+      Object.assign(globalThis, { setInterval: hasty });
       /** @param {Promise<Engine> | Promise<ModelStore>} promise */
       const failure = (promise) =>
         Promise.race([
@@ -338,12 +328,12 @@ test('a worker that is ended before it begins, or is another script, is not wait
             () => 'done',
             ({ code, message }) => ({ code, message }),
           ),
-          new Promise((resolve) => setTimeout(resolve, /** @type {any} */ (milliseconds), 'nothing')),
+          new Promise((resolve) => setTimeout(resolve, milliseconds, 'nothing')),
         ]);
       const { createEngine, openModelStore } = globalThis.nibble;
       const workerUrl = '/nibble/worker.js';
       const another = 'data:text/javascript,';
-      const results = [await failure(createEngine(/** @type {any} */ ({ model, workerUrl: another })))];
+      const results = [await failure(createEngine({ model, workerUrl: another }))];
       const { Worker } = globalThis;
       globalThis.Worker = class extends Worker {
         /** @param {ConstructorParameters<typeof Worker>} from */
@@ -352,11 +342,11 @@ test('a worker that is ended before it begins, or is another script, is not wait
           this.terminate();
         }
       };
-      results.push(await failure(createEngine(/** @type {any} */ ({ model, workerUrl }))));
+      results.push(await failure(createEngine({ model, workerUrl })));
       results.push(await failure(openModelStore({ workerUrl })));
       return results;
     },
-    [server.modelUrl, PATIENCE_MILLISECONDS],
+    { model: server.modelUrl, milliseconds: PATIENCE_MILLISECONDS },
   );
   for (const { code, message } of found) {
     assert.equal(code, 'WORKER_FAILED');

@@ -77,14 +77,14 @@ describe('loading', () => {
   });
 
   test('progress goes from the beginning to the whole file', async () => {
-    /** @type {any[]} */
+    /** @type {import('../../js/base/public-types.js').Progress[]} */
     const events = [];
     const other = await createEngine({ model: path, threads: 1, onProgress: (event) => events.push(event) });
     await other.unload();
     const size = readFileSync(path).length;
     assert.equal(events[0].phase, 'prepare');
-    assert.equal(events.at(-1).phase, 'load');
-    assert.equal(events.at(-1).loaded, size);
+    assert.equal(events.at(-1)?.phase, 'load');
+    assert.equal(events.at(-1)?.loaded, size);
     assert.ok(events.every(({ total }) => total === size));
   });
 

@@ -27,13 +27,14 @@ describe('reserving memory', () => {
    */
   function refusingAbove(most, use) {
     const { Memory } = WebAssembly;
-    /** @type {any[]} */
+    /** @type {number[]} */
     const asked = [];
     WebAssembly.Memory = class extends Memory {
-      /** @param {any} descriptor */
+      /** @param {WebAssembly.MemoryDescriptor} descriptor */
       constructor(descriptor) {
-        asked.push(descriptor.maximum);
-        if (descriptor.maximum > most) throw new RangeError('could not allocate memory');
+        const maximum = present(descriptor.maximum);
+        asked.push(maximum);
+        if (maximum > most) throw new RangeError('could not allocate memory');
         super(descriptor);
       }
     };
@@ -47,11 +48,10 @@ describe('reserving memory', () => {
 
   test('goes down from 4 GiB in steps, and takes the first that is given: 64 MiB at most are left unused', () => {
     for (const most of [65535, 26214, 20000, 4096]) {
-      /** @type {any} */
-      let memory;
-      const asked = refusingAbove(most, () => {
-        memory = reserveMemory();
-      });
+      /** @type {WebAssembly.Memory[]} */
+      const reserved = [];
+      const asked = refusingAbove(most, () => reserved.push(reserveMemory()));
+      const [memory] = reserved;
       assert.equal(asked[0], 65536);
       assert.ok(
         present(asked.at(-1)) <= most && present(asked.at(-1)) > most - 1024,
@@ -94,7 +94,11 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
     await Promise.all(servers.map((server) => server.close()));
   });
 
-  /** @param {any} shape */
+  /**
+   * @typedef {{ available: number, weights: number, besides: number, weightsThatFit: number, streams: boolean }} Missing
+   * @param {Partial<import('../model-shapes.js').Shape>} shape
+   * @returns {Promise<{ weights?: number, wasm?: number, code?: string, message?: string, details?: Missing }>}
+   */
   async function open(shape) {
     const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
     const server = await serveBenchmark({ folders, modelPath: writeSmallModel(shape) });
@@ -108,7 +112,8 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
         const { weights, wasm } = await engine.memory();
         await engine.unload();
         return { weights, wasm };
-      } catch (/** @type {any} */ { code, message, details }) {
+      } catch (error) {
+        const { code, message, details } = /** @type {{ code: string, message: string, details: Missing }} */ (error);
         return { code, message, details };
       }
     }, server.modelUrl);
@@ -119,24 +124,24 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
   test('a model that is too large is refused, with what would fit', async () => {
     const found = await open(LARGE);
     assert.equal(found.code, 'OUT_OF_MEMORY', JSON.stringify(found));
-    const { available, weights, besides, weightsThatFit, streams } = found.details;
+    const { available, weights, besides, weightsThatFit, streams } = present(found.details);
     assert.equal(available, 32 * MIB);
     assert.ok(weights > 32 * MIB, `${weights}`);
     assert.equal(weightsThatFit, available - besides);
     assert.match(
-      found.message,
+      present(found.message),
       new RegExp(`gives the engine 33 MB: a model with up to ${Math.floor(weightsThatFit / 1e6)} MB`),
     );
     assert.equal(streams, true);
-    assert.match(found.message, /With a memoryBudget of 33 MB and a store this model runs too/);
+    assert.match(present(found.message), /With a memoryBudget of 33 MB and a store this model runs too/);
   });
 
   test('a model of the size that was told does fit', async () => {
-    const { details } = await open(LARGE);
+    const details = present((await open(LARGE)).details);
     const block = details.weights / 16;
     const layers = Math.floor(details.weightsThatFit / block);
     const found = await open({ ...LARGE, layers });
-    assert.equal(found.code, undefined, found.message);
+    assert.equal(found.code, undefined, `${found.message}`);
     assert.ok(
       present(found.weights) <= details.weightsThatFit && present(found.weights) > details.weightsThatFit - 2 * block,
     );

@@ -95,7 +95,9 @@ describe('stop strings', () => {
     for (let round = 0; round < 3000; round++) {
       const [plain, marked] = [letters(3, 'ab').join(''), `${letters(2, 'ab|').join('')}|`];
       const matcher = createStopMatcher([plain], [marked]);
-      let [shown, full, given, expected] = untyped(['', '', '', null]);
+      let [shown, full, given] = ['', '', ''];
+      /** @type {string | null} */
+      let expected = null;
       for (const piece of letters(9, 'ab|')) {
         full += piece;
         if (piece !== '|') shown += piece;
@@ -132,36 +134,45 @@ describe('protocol', () => {
 
   test('errors cross whole, with code, message and cause', () => {
     const error = new NibbleError('GGUF_BAD_MAGIC', 'Not a model.', { cause: new TypeError('why') });
-    /** @type {any} */
     const reply = readReply(structuredClone(errorReply(3, error)));
-    assert.equal(reply.kind, 'error');
+    assert.ok(reply.kind === 'error');
     assert.equal(reply.error.code, 'GGUF_BAD_MAGIC');
     assert.equal(reply.error.message, 'Not a model.');
-    assert.equal(reply.error.cause.message, 'why');
-    assert.equal(untyped(readReply(errorReply(3, new TypeError('oops')))).error.code, 'INTERNAL');
+    assert.equal(untyped(reply.error.cause).message, 'why');
+    const other = readReply(errorReply(3, new TypeError('oops')));
+    assert.equal(other.kind === 'error' && other.error.code, 'INTERNAL');
   });
 });
 
+/** @typedef {import('../../js/protocol/client.js').WorkerPort} WorkerPort */
+
 describe('client', () => {
+  /**
+   * A port whose other side is the test: it has what was sent, and the handlers of what comes.
+   * @typedef {Required<WorkerPort> & Parameters<WorkerPort['listen']>[0] & { sent: Sent[], terminated: number, alive: boolean[] }} FakePort
+   * @typedef {{ id: number, method: string, params: Record<string, unknown> }} Sent
+   * @returns {FakePort}
+   */
   function fakePort() {
-    const port = { sent: /** @type {any[]} */ ([]), terminated: 0, alive: /** @type {boolean[]} */ ([]) };
+    const port = { sent: /** @type {Sent[]} */ ([]), terminated: 0, alive: /** @type {boolean[]} */ ([]) };
     return Object.assign(port, {
-      /** @param {string} message */
-      post: (message) => port.sent.push(structuredClone(message)),
-      /** @param {any} handlers */
-      listen: (handlers) => Object.assign(port, handlers),
+      /** @param {object} message */
+      post: (message) => void port.sent.push(structuredClone(/** @type {Sent} */ (message))),
+      /** @param {Parameters<WorkerPort['listen']>[0]} handlers */
+      listen: (handlers) => void Object.assign(port, handlers),
       terminate: async () => {
         port.terminated++;
       },
       /** @param {boolean} busy */
-      keepAlive: (busy) => port.alive.push(busy),
+      keepAlive: (busy) => void port.alive.push(busy),
+      // Those of whoever listens come in their place.
+      ...{ onMessage() {}, onFailure() {}, onStarted() {} },
     });
   }
 
   test('replies are matched by id, whatever their order', async () => {
-    /** @type {any} */
     const port = fakePort();
-    const client = new Client(untyped(port));
+    const client = new Client(port);
     const [first, second] = [client.call('memory', {}), client.call('tokenize', untyped({}))];
     port.onMessage({ id: 2, result: 'second' });
     port.onMessage({ id: 99, result: 'nobody asked' });
@@ -171,9 +182,8 @@ describe('client', () => {
   });
 
   test('when the worker dies, calls that wait and calls to come are rejected', async () => {
-    /** @type {any} */
     const port = fakePort();
-    const client = new Client(untyped(port));
+    const client = new Client(port);
     const waiting = client.call('evaluate', untyped({}));
     port.onFailure('it exited with code 1');
     await assert.rejects(waiting, code('WORKER_FAILED'));
@@ -183,13 +193,13 @@ describe('client', () => {
 
   test('a worker that gives no sign of life fails its calls, and none that has given one', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
-    /** @param {any} port */
+    /** @param {FakePort} port */
     const minute = (port) => {
       const client = new Client(port);
       const waiting = client.call('load', untyped({}));
       return { client, waiting };
     };
-    const [silent, started, answering] = untyped([fakePort(), fakePort(), fakePort()]);
+    const [silent, started, answering] = [fakePort(), fakePort(), fakePort()];
     const { waiting, client } = minute(silent);
     const others = [minute(started), minute(answering)];
     started.onStarted();
@@ -202,7 +212,7 @@ describe('client', () => {
     assert.equal((await client.ended).code, 'WORKER_FAILED');
     assert.equal(silent.terminated, 1);
     t.mock.timers.tick(1000 * START_SECONDS);
-    for (const [index, port] of untyped([started, answering].entries())) {
+    for (const [index, port] of [started, answering].entries()) {
       port.onMessage({ id: 1, result: index });
       assert.equal(await others[index].waiting, index);
       assert.equal(port.terminated, 0);
@@ -210,9 +220,8 @@ describe('client', () => {
   });
 
   test('a reply that is none ends the worker', async () => {
-    /** @type {any} */
     const port = fakePort();
-    const client = new Client(untyped(port));
+    const client = new Client(port);
     const waiting = client.call('memory', {});
     port.onMessage({ nonsense: true });
     await assert.rejects(waiting, code('PROTOCOL_ERROR'));
@@ -220,9 +229,8 @@ describe('client', () => {
   });
 
   test('a signal sends a cancel for its call, once', async () => {
-    /** @type {any} */
     const port = fakePort();
-    const client = new Client(untyped(port));
+    const client = new Client(port);
     const controller = new AbortController();
     const waiting = client.call('complete', {}, { signal: controller.signal });
     controller.abort();
@@ -231,7 +239,7 @@ describe('client', () => {
     assert.equal(await waiting, 'partial');
     assert.equal(port.sent.length, 2);
     client.call('complete', {}, { signal: AbortSignal.abort() }).catch(() => {});
-    const order = port.sent.slice(2).map((/** @type {any} */ { method, params }) => [method, params.target]);
+    const order = port.sent.slice(2).map(({ method, params }) => [method, params.target]);
     assert.deepEqual(order, [
       ['cancel', 3],
       ['complete', undefined],
@@ -247,9 +255,8 @@ describe('client', () => {
         throw new RangeError('mine');
       },
     ]) {
-      /** @type {any} */
       const port = fakePort();
-      const client = new Client(untyped(port));
+      const client = new Client(port);
       const failing = client.call('complete', {}, { onEvent });
       const other = client.call('memory', {});
       port.onMessage({ id: 1, event: { text: 'a', token: 1 } });
@@ -265,20 +272,20 @@ describe('client', () => {
   });
 
   test('what cannot be sent is an error of the call', async () => {
-    const client = new Client(untyped(fakePort()));
+    const client = new Client(fakePort());
     await assert.rejects(client.call('render', untyped({ messages: [() => {}] })), code('INVALID_ARGUMENT'));
   });
 });
 
 test('after a crash of the wasm code, the worker refuses everything', async () => {
-  /** @type {any[]} */
+  /** @type {ReturnType<typeof readReply>[]} */
   const replies = [];
-  /** @type {any} */
-  let send;
+  /** @type {(message: unknown) => void} */
+  let send = () => {};
   const port = untyped({
-    /** @param {string} message */
+    /** @param {object} message */
     post: (message) => replies.push(readReply(structuredClone(message))),
-    /** @param {(message: any) => void} onMessage */
+    /** @param {(message: unknown) => void} onMessage */
     listen: (onMessage) => {
       send = onMessage;
     },
@@ -293,7 +300,7 @@ test('after a crash of the wasm code, the worker refuses everything', async () =
   send(call(2, 'evaluate', { tokens: [1] }));
   while (replies.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
   assert.deepEqual(
-    replies.map(({ id, error }) => [id, error.code]),
+    replies.map((reply) => reply.kind === 'error' && [reply.id, reply.error.code]),
     [
       [7, 'PROTOCOL_ERROR'],
       [1, 'ENGINE_CRASHED'],
@@ -304,9 +311,9 @@ test('after a crash of the wasm code, the worker refuses everything', async () =
 
 describe('metadata values', () => {
   test('numbers, big numbers, booleans, strings and arrays', () => {
-    /** @param {Float32Array<ArrayBuffer>} array */
+    /** @param {ArrayBufferView<ArrayBuffer>} array */
     const bytes = (array) => new Uint8Array(array.buffer);
-    /** @param {number} type @param {any} array */
+    /** @param {number} type @param {ArrayBufferView<ArrayBuffer>} array */
     const scalar = (type, array) => decodeValue({ type, element: type, count: 1 }, bytes(array));
     assert.equal(scalar(5, Int32Array.of(-7)), -7);
     assert.equal(scalar(10, BigUint64Array.of(5n)), 5);
@@ -338,8 +345,8 @@ describe('sources', () => {
   before(async () => {
     folder = temporaryFolder();
     writeFileSync(join(folder, 'model.gguf'), content);
-    server = createServer((/** @type {any} */ request, response) => {
-      /** @type {any} */
+    server = createServer((request, response) => {
+      /** @type {Record<string, () => unknown>} */
       const routes = {
         '/models/a%20b.gguf': () => response.writeHead(200, { 'content-length': content.length }).end(content),
         '/chunked': () => response.writeHead(200).end(content),
@@ -349,7 +356,7 @@ describe('sources', () => {
           response.write(content.subarray(0, 1000), () => response.destroy());
         },
       };
-      (routes[request.url] ?? (() => response.writeHead(404).end()))();
+      (routes[request.url ?? ''] ?? (() => response.writeHead(404).end()))();
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -361,7 +368,7 @@ describe('sources', () => {
   /** @param {string} text */
   const locate = (text) => (text.startsWith('http') ? { url: text } : { path: text });
 
-  /** @param {any} model */
+  /** @param {import('../../js/base/public-types.js').ModelSource} model */
   async function readAll(model) {
     const { descriptor, transfer, close } = describeSource(model, locate);
     // As it crosses to the worker.
@@ -392,6 +399,7 @@ describe('sources', () => {
 
   test('every kind of source gives the same bytes, with the size where it is known', async () => {
     const middle = content.subarray(5, 9_000_005);
+    /** @type {[string, import('../../js/base/public-types.js').ModelSource, Uint8Array, number | null, string][]} */
     const cases = [
       ['path', join(folder, 'model.gguf'), content, content.length, 'model.gguf'],
       ['URL', `${origin}/models/a%20b.gguf`, content, content.length, 'a b.gguf'],
@@ -409,7 +417,7 @@ describe('sources', () => {
     ];
     for (const [kind, model, expected, size, name] of cases) {
       const source = await readAll(model);
-      assert.ok(Buffer.compare(source.bytes, untyped(expected)) === 0, `${kind}: the bytes`);
+      assert.ok(Buffer.compare(source.bytes, expected) === 0, `${kind}: the bytes`);
       assert.equal(source.size, size, `${kind}: the size`);
       assert.equal(source.name, name, `${kind}: the name`);
     }
@@ -422,6 +430,7 @@ describe('sources', () => {
         controller.error(new Error('the disk is gone'));
       },
     });
+    /** @type {[import('../../js/base/public-types.js').ModelSource, string, RegExp][]} */
     const cases = [
       [join(folder, 'absent.gguf'), 'SOURCE_UNREADABLE', /no such file/],
       [folder, 'SOURCE_UNREADABLE', /folder/],
@@ -432,15 +441,15 @@ describe('sources', () => {
       [failing, 'SOURCE_UNREADABLE', /the disk is gone/],
       [stream(['text']), 'SOURCE_UNREADABLE', /not a Uint8Array/],
     ];
-    for (const [model, expected, message] of untyped(cases)) {
+    for (const [model, expected, message] of cases) {
       await assert.rejects(
         readAll(model),
         (/** @type {NibbleError} */ error) => code(expected)(error) && message.test(error.message),
-        untyped(expected),
+        expected,
       );
     }
     for (const model of [undefined, null, '', 5, {}, { stream: stream([]), size: -1 }]) {
-      await assert.rejects(readAll(model), code('INVALID_ARGUMENT'));
+      await assert.rejects(readAll(untyped(model)), code('INVALID_ARGUMENT'));
     }
     const read = new Response(content);
     await read.arrayBuffer();

@@ -9,7 +9,6 @@ import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
@@ -23,8 +22,8 @@ const wasmAt = (name) => readFileSync(new URL(`../../build/web/${name}`, import.
 /** As another build would be: a valid module with one more section. @param {string} name */
 const otherWasm = (name) => Buffer.concat([wasmAt(name), Buffer.from([0, 4, 3]), Buffer.from('old')]);
 
-/** @param {object} details @param {any} words */
-const mismatch = (details, words) => (/** @type {any} */ error) => {
+/** @param {object} details @param {RegExp} words */
+const mismatch = (details, words) => (/** @type {Pick<NibbleError, 'code' | 'message' | 'details'>} */ error) => {
   assert.equal(error.code, 'RELEASE_MISMATCH', error.message);
   for (const [name, value] of Object.entries(details)) assert.equal(present(error.details)[name], value);
   assert.match(error.message, words);
@@ -48,16 +47,16 @@ describe('in Node', () => {
   test('a worker of another release is refused, and one that tells none is an older one', async () => {
     const other = workerTelling({ release: OTHER }, { lifeline: {} });
     const older = workerTelling({ lifeline: {} });
-    for (const [workerUrl, found, words] of [
+    for (const [workerUrl, found, words] of /** @type {[string, string | null, RegExp][]} */ ([
       [other, OTHER, /its worker .* of 0\.0\.9\+0123456789ab\./],
       [older, null, /its worker .* of an older one, which tells none\./],
-    ]) {
+    ])) {
       const expected = mismatch({ file: 'worker.js', found, expected: RELEASE_NAME }, words);
       const store = { folder: temporaryFolder() };
-      await assert.rejects(createEngine(untyped({ model, workerUrl })), expected);
-      await assert.rejects(describeModel(model, untyped({ workerUrl })), expected);
-      await assert.rejects(openModelStore(untyped({ store, workerUrl })), expected);
-      await assert.rejects(probeSpeed(untyped({ workerUrl })), expected);
+      await assert.rejects(createEngine({ model, workerUrl }), expected);
+      await assert.rejects(describeModel(model, { workerUrl }), expected);
+      await assert.rejects(openModelStore({ store, workerUrl }), expected);
+      await assert.rejects(probeSpeed({ workerUrl }), expected);
     }
   });
 
@@ -105,6 +104,7 @@ describe('in a browser', () => {
 
   /**
    * What a page's engine fails with, where some files come from an old cache.
+   * @returns {Promise<Pick<NibbleError, 'code' | 'message' | 'details'>>}
    * @param {string} pattern
    * @param {(a: Buffer, b: string) => string | Buffer<ArrayBuffer>} change
    */
@@ -121,7 +121,7 @@ describe('in a browser', () => {
         const { createEngine: create } = await import('/nibble/index.js');
         const failed = create({ model: '/models/nibble-tiny.gguf' });
         return failed.then(
-          () => null,
+          () => ({ code: /** @type {const} */ ('INTERNAL'), message: 'there is no error', details: undefined }),
           ({ code, message, details }) => ({ code, message, details }),
         );
       });
@@ -132,7 +132,7 @@ describe('in a browser', () => {
 
   test('a worker of another release, or of none, is refused, which the page tells', LIMIT, async () => {
     /** @param {Buffer} body */
-    const other = (body) => body.toString().replaceAll(untyped(RELEASE_NAME), OTHER);
+    const other = (body) => body.toString().replaceAll(present(RELEASE_NAME), OTHER);
     mismatch({ found: OTHER, expected: RELEASE_NAME }, /0\.0\.9/)(await failure('**/nibble/worker.js', other));
     const silent =
       'const tell = self.postMessage; self.postMessage = (data, ...rest) => data?.release || tell.call(self, data, ...rest);';

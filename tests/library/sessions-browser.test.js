@@ -30,23 +30,19 @@ async function openPage() {
   await page.goto(server.url);
   await page.evaluate(async () => {
     globalThis.nibble = await import('/nibble/index.js');
-    globalThis.open = /** @type {any} */ (
-      async (/** @type {any} */ store) => {
-        globalThis.engine = await globalThis.nibble.createEngine(
-          /** @type {any} */ ({ model: '/models/nibble-tiny.gguf?saves', store }),
-        );
-      }
-    );
+    globalThis.openEngine = async (store) => {
+      globalThis.engine = await globalThis.nibble.createEngine({ model: '/models/nibble-tiny.gguf?saves', store });
+    };
   });
   return page;
 }
 
-for (const store of ['indexeddb', 'opfs']) {
+for (const store of /** @type {const} */ (['indexeddb', 'opfs'])) {
   test(`a session saved in ${store} goes on after a reload, with nothing computed again`, async () => {
     const first = await openPage();
     const whole = await first.evaluate(
       async ({ given, text, completion }) => {
-        await globalThis.open(given);
+        await globalThis.openEngine(given);
         const { engine } = globalThis;
         const session = await engine.createSession();
         await session.prefill(text);
@@ -61,7 +57,7 @@ for (const store of ['indexeddb', 'opfs']) {
     const second = await openPage();
     const found = await second.evaluate(
       async ({ given, completion }) => {
-        await globalThis.open(given);
+        await globalThis.openEngine(given);
         const { engine } = globalThis;
         const [{ key, tokens: count }] = await engine.savedSessions();
         const session = /** @type {import('../../js/client/session.js').Session} */ (await engine.restoreSession(key));
@@ -82,7 +78,7 @@ for (const store of ['indexeddb', 'opfs']) {
 
   test(`two tabs that save one key in ${store} at once leave one whole session`, async () => {
     const pages = [await openPage(), await openPage()];
-    for (const page of pages) await page.evaluate((given) => globalThis.open(given), store);
+    for (const page of pages) await page.evaluate((given) => globalThis.openEngine(given), store);
     const saves = pages.map((page, place) =>
       page.evaluate(
         async ({ text }) => {
@@ -110,7 +106,7 @@ test('after the site’s data was cleared a session goes on, and says why it is 
   const page = await openPage();
   const found = await page.evaluate(
     async ({ text }) => {
-      await globalThis.open('indexeddb');
+      await globalThis.openEngine('indexeddb');
       const { engine } = globalThis;
       const session = await engine.createSession();
       await session.prefill(text);

@@ -41,11 +41,11 @@ async function openSmall(options = {}) {
   return opened;
 }
 
-/** @param {any} promise */
-const codeOf = (promise) =>
+/** @param {Promise<unknown> | import('../../js/index.node.js').Completion} promise @returns {Promise<string>} */
+const codeOf = async (promise) =>
   promise.then(
     () => 'no error',
-    (/** @type {NibbleError} */ { code }) => code,
+    ({ code }) => code,
   );
 
 describe('several sessions on one engine', () => {
@@ -122,7 +122,7 @@ describe('several sessions on one engine', () => {
       session.save('a'),
     ];
     assert.deepEqual(
-      await Promise.all(calls.map(untyped(codeOf))),
+      await Promise.all(calls.map(codeOf)),
       calls.map(() => 'SESSION_CLOSED'),
     );
   });
@@ -147,7 +147,7 @@ describe('several sessions on one engine', () => {
   test('numbers of sessions that were never given out are refused, and the worker goes on', async () => {
     const worker = new Worker(new URL('../../js/worker.node.js', import.meta.url));
     let last = 0;
-    /** @param {string} method @param {any} params */
+    /** @param {string} method @param {unknown} params @returns {Promise<{ result?: unknown, error?: NibbleError }>} */
     const call = (method, params) =>
       new Promise((resolve) => {
         const id = ++last;
@@ -171,10 +171,10 @@ describe('several sessions on one engine', () => {
           assert.equal(error?.code, session === 7 ? 'SESSION_CLOSED' : 'INVALID_ARGUMENT', `${method} ${session}`);
         }
       }
-      assert.equal((await call('sessionClose', { session: {} })).error.code, 'INVALID_ARGUMENT');
+      assert.equal((await call('sessionClose', { session: {} })).error?.code, 'INVALID_ARGUMENT');
       for (const params of [null, {}]) {
-        assert.equal((await call('sessionImport', params)).error.code, 'INVALID_ARGUMENT');
-        assert.equal((await call('sessionRestore', params)).error.code, 'INVALID_ARGUMENT');
+        assert.equal((await call('sessionImport', params)).error?.code, 'INVALID_ARGUMENT');
+        assert.equal((await call('sessionRestore', params)).error?.code, 'INVALID_ARGUMENT');
       }
       // Without a number it is the engine's own.
       assert.deepEqual((await call('sessionTokens', {})).result, []);
@@ -260,9 +260,9 @@ describe('prefill()', () => {
 
   test('computes only what is new, and never again what is common', async () => {
     const session = await engine.createSession();
-    /** @type {any[]} */
+    /** @type {object[]} */
     const progress = [];
-    /** @param {any} told */
+    /** @param {object} told */
     const onProgress = (told) => progress.push(told);
     assert.deepEqual(await session.prefill(FRESH.slice(0, 80)), read(0, 80));
     assert.deepEqual(await session.prefill(FRESH, { onProgress }), read(80, 70));
@@ -345,7 +345,7 @@ describe('what another session begins with', () => {
   });
   after(() => origin.close());
 
-  /** @param {any} use */
+  /** @template T @param {(session: Session) => Promise<T>} use */
   async function withSession(use) {
     const session = await engine.createSession();
     try {
@@ -356,11 +356,9 @@ describe('what another session begins with', () => {
   }
 
   test('is not computed again but shared, and each goes its own way', async () => {
-    const expected = await withSession((/** @type {any} */ session) =>
-      logitsAfter(session, more, { reusePrefix: false }),
-    );
+    const expected = await withSession((session) => logitsAfter(session, more, { reusePrefix: false }));
     const { kvCache } = await engine.memory();
-    await withSession(async (/** @type {any} */ session) => {
+    await withSession(async (session) => {
       assert.deepEqual(await session.prefill(text), read(150, 0));
       assert.equal((await engine.memory()).kvCache, kvCache);
       assert.deepEqual(await session.prefill(more), read(150, 20));
@@ -374,17 +372,15 @@ describe('what another session begins with', () => {
   });
 
   test('stays where the other is closed, and serves complete(), evaluate() and score() too', async () => {
-    const scores = await withSession((/** @type {any} */ session) =>
-      session.score(more, { from: 160, reusePrefix: false }),
-    );
+    const scores = await withSession((session) => session.score(more, { from: 160, reusePrefix: false }));
     const first = await engine.createSession();
     await first.prefill(more);
-    await withSession(async (/** @type {any} */ session) => {
+    await withSession(async (session) => {
       const { reusedTokens } = await session.complete({ tokens: [...more, 1], maxTokens: 1, ...GREEDY }).result;
       assert.equal(reusedTokens, 170);
       await first.close();
       assert.equal((await session.prefill(more)).reusedTokens, 170);
-      await withSession(async (/** @type {any} */ third) => {
+      await withSession(async (third) => {
         assert.deepEqual(await third.score(more, { from: 160 }), scores);
         assert.equal((await third.prefill(more.slice(0, 169))).reusedTokens, 169);
       });
@@ -397,10 +393,8 @@ describe('what another session begins with', () => {
     const long = { tokens: [...text, ...OTHER, ...text], maxTokens: 100, ...GREEDY };
     assert.ok((await moved.complete(long).result).droppedTokens > 0);
     const tokens = await moved.tokens();
-    await withSession(async (/** @type {any} */ session) =>
-      assert.equal((await session.prefill(tokens)).reusedTokens, 40),
-    );
-    await withSession(async (/** @type {any} */ session) => {
+    await withSession(async (session) => assert.equal((await session.prefill(tokens)).reusedTokens, 40));
+    await withSession(async (session) => {
       assert.equal((await session.prefill([...text.slice(0, 31), ...OTHER])).reusedTokens, 0);
       assert.equal((await session.prefill(text, { reusePrefix: false })).reusedTokens, 0);
     });

@@ -96,9 +96,11 @@ test('a fork, a save and a move that find no memory leave their session as it wa
   const session = await engine.createSession();
   const tokens = await writeUntilFull(session);
   const content = await session.tokens();
-  const outcomes = [session.fork(), session.export(), engine.createSession()].map((call) =>
+  /** @type {Promise<Blob | import('../../js/client/session.js').Session>[]} */
+  const moves = [session.fork(), session.export(), engine.createSession()];
+  const outcomes = moves.map((call) =>
     call.then(
-      (/** @type {any} */ made) => made.close?.(),
+      (made) => ('close' in made ? made.close() : undefined),
       ({ code }) => assert.equal(code, 'OUT_OF_MEMORY'),
     ),
   );

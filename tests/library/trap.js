@@ -5,19 +5,23 @@ const TRAP = Uint8Array.of(
   ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0],
   ...[7, 8, 1, 4, 0x74, 0x72, 0x61, 0x70, 0, 0, 10, 5, 1, 3, 0, 0x00, 0x0b],
 );
-const { trap } = /** @type {any} */ (new WebAssembly.Instance(new WebAssembly.Module(TRAP)).exports);
+const { trap } = /** @type {{ trap: () => never }} */ (new WebAssembly.Instance(new WebAssembly.Module(TRAP)).exports);
 
 const instantiate = WebAssembly.instantiate.bind(WebAssembly);
-WebAssembly.instantiate = async (/** @type {any} */ module, /** @type {any} */ imports) => {
-  /** @type {any} */
+/**
+ * @param {BufferSource | WebAssembly.Module} module
+ * @param {WebAssembly.Imports} [imports]
+ * @returns {Promise<any>} what the call gives for either
+ */
+WebAssembly.instantiate = async (module, imports) => {
+  if (imports === undefined || !(module instanceof WebAssembly.Module))
+    return instantiate(/** @type {BufferSource} */ (module), imports);
   const instance = await instantiate(module, imports);
-  const isEngine = imports !== undefined && module instanceof WebAssembly.Module && !(instance instanceof Promise);
-  if (!isEngine) return instance;
   memory = memoryOf(imports);
-  /** @param {Function} use */
+  /** @param {WebAssembly.ExportValue} use */
   const dying = (use) =>
     typeof use === 'function'
-      ? (/** @type {any[]} */ ...given) => (globalThis.dieOfTrap ? trap() : use(...given))
+      ? (/** @type {unknown[]} */ ...given) => (globalThis.dieOfTrap ? trap() : use(...given))
       : use;
   return { exports: Object.fromEntries(Object.entries(instance.exports).map(([name, use]) => [name, dying(use)])) };
 };
@@ -25,13 +29,15 @@ WebAssembly.instantiate = async (/** @type {any} */ module, /** @type {any} */ i
 // In the heap, where the engine has nothing: below its static data.
 const FLAG = 128;
 const LATE_MILLISECONDS = 300;
-/** @type {any} */
+/** @type {WebAssembly.Memory} */
 let memory;
-/** @param {any} imports */
+/** @param {WebAssembly.Imports} imports */
 const memoryOf = (imports) =>
-  Object.values(imports)
-    .flatMap(Object.values)
-    .find((one) => one instanceof WebAssembly.Memory);
+  /** @type {WebAssembly.Memory} */ (
+    Object.values(imports)
+      .flatMap((group) => Object.values(group))
+      .find((one) => one instanceof WebAssembly.Memory)
+  );
 
 globalThis.armThreads = () => Atomics.store(new Int32Array(memory.buffer), FLAG, 1);
 
@@ -45,13 +51,13 @@ WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
   },
 });
 
-/** @param {object} group @param {(value: any) => any} change */
+/** @param {object} group @param {(use: Function) => Function} change */
 const mapped = (group, change) =>
   Object.fromEntries(Object.entries(group).map(([name, one]) => [name, typeof one === 'function' ? change(one) : one]));
 
 /** @param {Function} use */
 function late(use) {
-  return (/** @type {any[]} */ ...given) => {
+  return (/** @type {unknown[]} */ ...given) => {
     const flag = new Int32Array(memory.buffer);
     if (Atomics.load(flag, FLAG) !== 0) {
       Atomics.wait(flag, FLAG, 1, LATE_MILLISECONDS);

@@ -8,7 +8,6 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
 /** @typedef {import('../chromium.js').Chromium} Chromium */
@@ -83,9 +82,15 @@ async function untilThereAre(wanted, workers) {
 
 /** @param {Page} page */
 const measureMemory = (page) =>
-  page.evaluate(async () => (await /** @type {any} */ (performance).measureUserAgentSpecificMemory()).bytes);
+  page.evaluate(async () => {
+    const measuring =
+      /** @type {typeof performance & { measureUserAgentSpecificMemory: () => Promise<{ bytes: number }> }} */ (
+        performance
+      );
+    return (await measuring.measureUserAgentSpecificMemory()).bytes;
+  });
 
-for (const [name, make] of untyped([
+for (const [name, make] of /** @type {[string, () => string][]} */ ([
   ['the included model', () => TINY],
   ['a larger model', () => writeSmallModel(LARGER)],
 ])) {
