@@ -19,7 +19,7 @@ import { portOf } from './port.js';
  * @typedef {object} Fault what to do to one request
  * @property {number} [status] answer with this instead
  * @property {Record<string, string>} [headers]
- * @property {string} [body]
+ * @property {string | Buffer} [body]
  * @property {number} [cutAfter] bytes after which the connection is destroyed
  * @property {number} [stallAfter] bytes after which nothing more comes
  * @property {boolean} [silent] not even headers come

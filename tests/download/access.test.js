@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import { NibbleError } from '../../js/base/errors.js';
 import { accessFetch, accessTo, hubAccess, placeOf, readAccess } from '../../js/download/access.js';
 import { portOf } from '../port.js';
+import { untyped } from '../untyped.js';
 
 /** @type {(undefined | null | string)[][]} */
 const seen = [];
@@ -91,26 +93,25 @@ test('a circle of redirects ends', () => assert.rejects(ask(`${own.url}/circle`)
 
 test('a browser that would take it along is not given it', async () => {
   const { withResolvers } = Promise;
-  globalThis.location = /** @type {any} */ ({ href: own.url, origin: own.url });
+  globalThis.location = untyped({ href: own.url, origin: own.url });
   try {
     const told = async () => {
-      /** @type {any} */
-      let headers = null;
+      let headers = new Headers();
       const fetch = async (/** @type {string} */ _url, /** @type {RequestInit} */ init) => {
-        headers = init.headers;
-        return /** @type {any} */ ({ status: 200, headers: new Headers(), text: async () => '' });
+        headers = new Headers(init.headers);
+        return untyped({ status: 200, headers: new Headers(), text: async () => '' });
       };
       const hub = hubAccess({ url: own.url, token: 'secret' });
       await ask(`${own.url}/file`, { hub, fetch });
-      return headers.authorization;
+      return headers.get('authorization');
     };
     Object.assign(Promise, { withResolvers: () => {} });
     assert.equal(await told(), 'Bearer secret');
     Object.assign(Promise, { withResolvers: undefined });
-    assert.equal(await told(), undefined);
+    assert.equal(await told(), null);
   } finally {
     Object.assign(Promise, { withResolvers });
-    delete (/** @type {any} */ (globalThis).location);
+    Reflect.deleteProperty(globalThis, 'location');
   }
 });
 
@@ -147,7 +148,7 @@ test('headers are read in each of the forms that fetch() knows', () => {
   ];
   const object = { 'X-Key': 'é', Authorization: 'Bearer x' };
   for (const headers of [object, Object.entries(object), new Headers(object), new Map(Object.entries(object))])
-    assert.deepEqual(readAccess({ headers: /** @type {any} */ (headers) }).headers, expected);
+    assert.deepEqual(readAccess({ headers: untyped(headers) }).headers, expected);
   assert.deepEqual(readAccess({}).headers, []);
 });
 
@@ -166,38 +167,40 @@ test('what is no header, or is not for a caller to set, is refused by its name, 
   };
   for (const [option, headers] of Object.entries(refused)) {
     assert.throws(
-      () => readAccess({ headers: /** @type {any} */ (headers) }),
-      (/** @type {any} */ error) => {
-        assert.deepEqual([error.code, error.details.option], ['INVALID_ARGUMENT', option]);
+      () => readAccess({ headers: untyped(headers) }),
+      (/** @type {unknown} */ error) => {
+        assert.ok(error instanceof NibbleError);
+        assert.deepEqual([error.code, error.details?.option], ['INVALID_ARGUMENT', option]);
         assert.doesNotMatch(JSON.stringify(error.toJSON()), /secret/);
         return true;
       },
     );
   }
   for (const headers of ['Authorization: secret', 5, [['X-Key']], ['X-Key'], Array(100).fill(['a', 'b'])])
-    assert.throws(() => readAccess({ headers: /** @type {any} */ (headers) }), { code: 'INVALID_ARGUMENT' });
-  assert.throws(() => readAccess({ credentials: /** @type {any} */ ('all') }), /credentials/);
-  assert.throws(() => readAccess({ fetch: /** @type {any} */ ('fetch') }), /The option fetch is a string/);
+    assert.throws(() => readAccess({ headers: untyped(headers) }), { code: 'INVALID_ARGUMENT' });
+  assert.throws(() => readAccess({ credentials: untyped('all') }), /credentials/);
+  assert.throws(() => readAccess({ fetch: untyped('fetch') }), /The option fetch is a string/);
 });
 
 test('a browser is not given headers that it would take along behind a redirect', async () => {
   // What a browser answers where redirects are not to be followed: of where they lead, nothing.
-  globalThis.location = /** @type {any} */ ({ href: own.url, origin: own.url });
+  globalThis.location = untyped({ href: own.url, origin: own.url });
   /** @type {RequestInit[]} */
   const inits = [];
   const redirecting = async (/** @type {string} */ _url, /** @type {RequestInit} */ init) => {
     inits.push(init);
-    return /** @type {any} */ ({ status: 0, type: 'opaqueredirect', headers: new Headers(), body: null });
+    return untyped({ status: 0, type: 'opaqueredirect', headers: new Headers(), body: null });
   };
   try {
     const access = { ...readAccess({ headers: { 'X-Key': 'mine' } }), fetch: redirecting };
-    await assert.rejects(ask(`${own.url}/file`, access), (/** @type {any} */ error) => {
-      assert.deepEqual([error.code, error.details.retriable], ['DOWNLOAD_FAILED', false]);
+    await assert.rejects(ask(`${own.url}/file`, access), (/** @type {unknown} */ error) => {
+      assert.ok(error instanceof NibbleError);
+      assert.deepEqual([error.code, error.details?.retriable], ['DOWNLOAD_FAILED', false]);
       assert.match(error.message, /redirects elsewhere.*x-key/);
       return true;
     });
     assert.equal(inits[0].redirect, 'manual');
   } finally {
-    delete (/** @type {any} */ (globalThis).location);
+    Reflect.deleteProperty(globalThis, 'location');
   }
 });

@@ -33,7 +33,7 @@ const WORKER = `
 let browser;
 /** @type {BadServer} */
 let own;
-/** @type {any} */
+/** @type {NonNullable<import('../bad-server.js').Manners['fault']>} */
 let fault = () => ({});
 
 /** The library's files as they are, a page and its worker. @param {string} path */
@@ -41,7 +41,8 @@ function app(path) {
   if (path === '/') return { status: 200, headers: { 'content-type': 'text/html' }, body: '<!doctype html>' };
   if (path === '/worker.js') return { status: 200, headers: JAVASCRIPT, body: WORKER };
   const name = /^\/js\/([\w./-]+\.js)$/.exec(path)?.[1];
-  return name && { status: 200, headers: JAVASCRIPT, body: readFileSync(new URL(`../../js/${name}`, import.meta.url)) };
+  if (!name) return undefined;
+  return { status: 200, headers: JAVASCRIPT, body: readFileSync(new URL(`../../js/${name}`, import.meta.url)) };
 }
 
 before(async () => {
@@ -50,7 +51,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** @param {string} url @param {any} options */
+/** @param {string} url @param {{ offline?: boolean, [option: string]: unknown }} options */
 async function inWorker(url, options) {
   const page = await browser.context.newPage();
   try {

@@ -4,6 +4,9 @@ import { describe, test } from 'node:test';
 import { accessTo, lendAccess, readAccess, withAccess } from '../../js/download/access.js';
 import { openDownload } from '../../js/download/download.js';
 import { content, KIB, QUICK, readAll, same, serverOf } from '../downloads.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 /** @typedef {import('../../js/download/relayed-fetch.js').Fetch} Fetch */
 
@@ -11,13 +14,14 @@ const ADDRESS = 'https://models.example/model.gguf';
 
 /**
  * A download whose requests are made by a fetch() at the other end of a port.
- * @param {any} fetch
- * @param {(download: import('../../js/download/download.js').Download) => Promise<any>} use
- * @param {any} [given] options of the download, `url` and `headers` among them
+ * @template T
+ * @param {unknown} fetch one of the caller's, which may be none and give anything
+ * @param {(download: import('../../js/download/download.js').Download) => Promise<T>} use
+ * @param {{ url?: string, headers?: Record<string, string>, [option: string]: unknown }} [given] options of the download, `url` and `headers` among them
  */
 async function through(fetch, use, given = {}) {
   const { url = ADDRESS, headers, ...options } = given;
-  const lent = lendAccess(readAccess({ fetch, headers }));
+  const lent = lendAccess(readAccess({ fetch: untyped(fetch), headers }));
   try {
     /** @type {{ download: import('../../js/download/download.js').DownloadOptions }} */
     const platform = { download: { ...QUICK, retries: 1, ...options } };
@@ -42,8 +46,12 @@ const serving = async (_url, { headers }) => {
   return new Response(bytes, { status: 206, headers: { 'content-range': range, etag: '"one"' } });
 };
 
-/** @param {any} fetch @param {object} [options] @returns {Promise<any>} the error */
-const failure = (fetch, options) => through(fetch, readAll, options).then(assert.fail, (error) => error);
+/** @param {unknown} fetch @param {Parameters<typeof through>[2]} [options] @returns {Promise<NibbleError>} the error */
+const failure = (fetch, options) =>
+  through(fetch, readAll, options).then(
+    () => assert.fail('It does not fail.'),
+    (error) => error,
+  );
 
 describe('a fetch of the caller', () => {
   test('gives the file, in several parts, and is told what each request is', async () => {
@@ -179,7 +187,7 @@ describe('a fetch of the caller', () => {
     const page = async () => new Response('<h1>Sign in</h1>', { headers: { 'content-type': 'text/html' } });
     assert.equal((await failure(page)).code, 'DOWNLOAD_NOT_A_MODEL');
     const forbidden = await failure(async () => new Response('no', { status: 403 }), { headers: { 'X-Key': 'mine' } });
-    assert.deepEqual([forbidden.code, forbidden.details.status], ['DOWNLOAD_FAILED', 403]);
+    assert.deepEqual([forbidden.code, forbidden.details?.status], ['DOWNLOAD_FAILED', 403]);
     assert.match(forbidden.message, /the headers it was given \(x-key\)/);
   });
 
@@ -201,7 +209,7 @@ describe('a fetch of the caller', () => {
   });
 
   test('that gives no Response, or no bytes, is said to', async () => {
-    /** @type {[answer: any, sentence: RegExp][]} */
+    /** @type {[answer: unknown, sentence: RegExp][]} */
     const odd = [
       [undefined, /answered with nothing; expected a Response/],
       [null, /answered with nothing/],

@@ -72,7 +72,7 @@ function sinceRetry(events) {
 describe('a server that falls silent', () => {
   test('for good, while a prompt waits for the model: that is told until the error, which ends the prompt too', async () => {
     const server = await brokenServer();
-    /** @type {any[]} */
+    /** @type {Progress[]} */
     const events = [];
     const options = {
       earlyStart: true,
@@ -92,7 +92,7 @@ describe('a server that falls silent', () => {
   for (const store of [null, 'memory']) {
     test(`and comes back, ${store === null ? 'without' : 'with'} a store: both are told`, async () => {
       const server = await brokenServer(3);
-      /** @type {any[]} */
+      /** @type {Progress[]} */
       const events = [];
       const engine = await createEngine(
         untyped({ model: server.url, store, onProgress: (/** @type {Progress} */ event) => events.push(event) }),
@@ -100,7 +100,7 @@ describe('a server that falls silent', () => {
       const { phases, attempts } = sinceRetry(events);
       assert.deepEqual(phases.slice(0, 2), ['retry', 'download']);
       assert.deepEqual(attempts, [1, 2, 3]);
-      assert.equal(events.at(-1).loaded, bytes.length);
+      assert.equal(events.at(-1)?.loaded, bytes.length);
       assert.equal((await engine.complete({ tokens: PROMPT, maxTokens: 2, ignoreEos: true }).result).tokens.length, 2);
       await engine.unload();
     });
@@ -109,7 +109,7 @@ describe('a server that falls silent', () => {
   test('is told to whoever imports a model, in the same way', async () => {
     const server = await brokenServer(2);
     const models = await openModelStore({ store: 'memory' });
-    /** @type {any[]} */
+    /** @type {Progress[]} */
     const events = [];
     await models.import(server.url, { onProgress: (event) => events.push(event) });
     assert.deepEqual(sinceRetry(events), { phases: ['retry', 'download'], attempts: [1, 2] });
@@ -120,7 +120,7 @@ describe('a server that falls silent', () => {
   test('before the first answer is told with nothing loaded', async () => {
     const server = await startBadServer(bytes, { fault: ({ index }) => (index === 0 ? { status: 503 } : {}) });
     servers.push(server);
-    /** @type {any[]} */
+    /** @type {Progress[]} */
     const events = [];
     const engine = await createEngine({ model: server.url, onProgress: (event) => events.push(event) });
     const { phase, loaded, total, attempt } = events[0];
@@ -130,7 +130,7 @@ describe('a server that falls silent', () => {
 });
 
 test('progress that is told late, of what had come before, does not hide a wait', () => {
-  /** @type {any[]} */
+  /** @type {Progress[]} */
   const told = [];
   const call = withRetries(untyped({ platform: {}, onProgress: (/** @type {Progress} */ event) => told.push(event) }));
   const { onWait } = call.platform.download;

@@ -13,6 +13,9 @@ import { untyped } from '../untyped.js';
 /** @typedef {import('../../js/store/backends.js').Backend} Backend */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+/** @typedef {import('../../js/protocol/client.js').WorkerPort} WorkerPort */
+/** @typedef {{ methods: string[], readonly ended: boolean, fail: (reason: string) => void }} FarWorker */
+
 const ID = 'url:https://example.org/model.gguf';
 const CHUNK_BYTES = 300_000;
 const CHUNKS = 9;
@@ -23,18 +26,18 @@ const chunkOf = (index) => Uint8Array.from({ length: CHUNK_BYTES }, (_, place) =
 
 /**
  * Two ends of a wire that clones what it carries, as a worker's does; `fail` ends the far one.
- * @param {any} platform
- * @param {any[]} started
+ * @param {Parameters<typeof serve>[1]} platform
+ * @param {FarWorker[]} started
  */
 function startFarWorker(platform, started) {
-  /** @type {any} */
+  /** @type {((message: any) => void)[]} */
   const near = [];
-  /** @type {any} */
+  /** @type {((message: any) => void)[]} */
   const far = [];
-  /** @type {any} */
+  /** @type {((reason: string) => void)[]} */
   const failures = [];
   let ended = false;
-  /** @param {any[]} listeners @param {object | string} message */
+  /** @param {((message: any) => void)[]} listeners @param {object | string} message */
   const carry = (listeners, message) => {
     const copy = structuredClone(message);
     setImmediate(() => {
@@ -47,19 +50,19 @@ function startFarWorker(platform, started) {
     get ended() {
       return ended;
     },
-    /** @param {unknown} reason */
+    /** @param {string} reason */
     fail: (reason) => {
       for (const onFailure of failures) onFailure(reason);
     },
   };
   started.push(worker);
   return {
-    /** @param {any} message */
+    /** @param {{ method: string }} message */
     post: (message) => {
       worker.methods.push(message.method);
       carry(far, message);
     },
-    /** @param {{ onMessage: any, onFailure: any }} options */
+    /** @param {Parameters<WorkerPort['listen']>[0]} handlers */
     listen: ({ onMessage, onFailure }) => {
       near.push(onMessage);
       failures.push(onFailure);
@@ -70,7 +73,7 @@ function startFarWorker(platform, started) {
   };
 }
 
-/** @param {{ kind?: string, startReader?: () => any, slow?: (backend: Backend) => object }} [options] */
+/** @param {{ kind?: string, startReader?: () => unknown, slow?: (backend: Backend) => object }} [options] */
 async function rig({ kind, startReader, slow } = {}) {
   const store = kind === 'memory' ? { kind: 'memory' } : { folder: temporaryFolder() };
   /** @param {string} folder */
@@ -82,9 +85,9 @@ async function rig({ kind, startReader, slow } = {}) {
   const backend = kind === 'memory' ? await openBackend('memory') : await openFolder(present(store.folder));
   for (let index = 0; index < CHUNKS; index++) await backend.writeChunk(ID, index, [chunkOf(index)]);
   const memory = new WebAssembly.Memory({ initial: 48, maximum: 256, shared: true });
-  /** @type {any[]} */
+  /** @type {FarWorker[]} */
   const started = [];
-  const platform = { startReader: startReader ?? (() => startFarWorker(far, started)) };
+  const platform = { startReader: startReader ?? (() => startFarWorker(untyped(far), started)) };
   const reader = openReader(untyped({ backend, store, runtime: untyped({ memory }), platform }));
   /** @param {number} index */
   const place = (index) => new Uint8Array(memory.buffer, BASE + index * CHUNK_BYTES, CHUNK_BYTES);
@@ -193,7 +196,7 @@ describe('a reader', () => {
     const silent = await rig({
       startReader: () => ({
         post() {},
-        /** @param {{ onFailure: any }} options */
+        /** @param {Parameters<WorkerPort['listen']>[0]} handlers */
         listen: ({ onFailure }) => setImmediate(() => onFailure('its file could not be loaded')),
         terminate: async () => {},
       }),

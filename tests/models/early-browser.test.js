@@ -46,8 +46,7 @@ after(() => browser?.close());
 async function completeEarly({ modelUrl, completion }) {
   const bytes = new Uint8Array(await (await fetch(modelUrl)).arrayBuffer());
   const held = bytes.length - 5000;
-  /** @type {any} */
-  let finish;
+  let finish = () => {};
   const stream = new ReadableStream({
     start(controller) {
       controller.enqueue(bytes.slice(0, held));

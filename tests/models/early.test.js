@@ -11,9 +11,10 @@ import { present } from '../present.js';
 import { metadata } from '../random-model.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 import { untyped } from '../untyped.js';
+import { isWeightType } from '../weight-formats.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
-/** @typedef {import('../gguf-writer.js').TensorInfo} Tensor */
+/** @typedef {Awaited<ReturnType<typeof describeModel>>['tensors'][number]} Tensor */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 /** @typedef {import('../../js/client/session.js').Session} Session */
 
@@ -30,32 +31,31 @@ const written = async (engine, options) => (await engine.complete(options).resul
 /**
  * The model's file with its tensors in another order.
  * @param {Buffer<ArrayBuffer>} bytes
- * @param {(tensors: Tensor[]) => any[]} order
+ * @param {(tensors: Tensor[]) => Tensor[]} order
  */
 async function reordered(bytes, order) {
   const { tensors } = await describeModel(bytes);
-  const list = order(untyped(tensors)).map(({ type, ...rest }) => ({
-    ...rest,
-    type: type.toLowerCase(),
-  }));
-  /** @param {{ offset: number, bytes: number }} options */
+  const list = order(tensors).map((tensor) => {
+    const type = tensor.type.toLowerCase();
+    assert.ok(isWeightType(type));
+    return { ...tensor, type };
+  });
+  /** @param {(typeof list)[number]} tensor */
   const produce = ({ offset, bytes: length }) => [bytes.subarray(offset, offset + length)];
   return ggufBytes({ metadata: metadata(SHAPE), tensors: list, produce });
 }
 
+/** @type {Record<string, (tensors: Tensor[]) => Tensor[]>} */
 const ORDERS = {
-  /** @param {any[]} tensors */
   'block after block': (tensors) => tensors,
-  /** @param {any[]} tensors */
   'the last first': (tensors) => [...tensors].reverse(),
-  /** @param {any[]} tensors */
   'blocks by the letters of their numbers': (tensors) => [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)),
 };
 
 /** A stream whose last bytes wait for finish(). @param {Buffer<ArrayBuffer>} bytes */
 function heldStream(bytes, held = 5000) {
-  /** @type {any} */
-  let finish;
+  let finish = () => {};
+  /** @type {Promise<void>} */
   const finished = new Promise((resolve) => {
     finish = resolve;
   });
@@ -110,10 +110,10 @@ describe('a prompt that is given while the model arrives', () => {
       });
       assert.equal(engine.info.loadMilliseconds, null);
       assert.equal(engine.info.layers, 12);
-      /** @type {any} */
+      /** @type {(progress: { tokens: number }) => unknown} */
       let computed = () => {};
       const begun = new Promise((resolve) => {
-        computed = (/** @type {{ tokens: number }} */ { tokens }) => tokens > 0 && resolve(tokens);
+        computed = ({ tokens }) => tokens > 0 && resolve(tokens);
       });
       const greedy = written(engine, { ...GREEDY, onPrefill: computed });
       const seeded = written(engine, SEEDED);
@@ -220,7 +220,7 @@ describe('a prompt that is given while the model arrives', () => {
       await (await createEngine({ ...options, earlyStart: false })).unload();
       const path = readdirSync(store.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
-        .map((/** @type {any} */ entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
+        .map((entry) => `${entry.parentPath ?? untyped(entry).path}/${entry.name}`)
         .find((each) => readFileSync(each).length === 100_000);
       const file = openSync(present(path), 'r+');
       writeSync(file, Buffer.alloc(500, 0x77), 0, 500, 4000);

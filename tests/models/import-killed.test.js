@@ -63,8 +63,8 @@ async function openLibrary(browser) {
   return page;
 }
 
-const STORES = ['indexeddb', 'opfs'];
-/** @param {string} kind */
+const STORES = /** @type {const} */ (['indexeddb', 'opfs']);
+/** @param {'indexeddb' | 'opfs'} kind */
 const storeOf = (kind) => ({ kind, chunkBytes: CHUNK_BYTES });
 
 /**
@@ -75,16 +75,16 @@ const storeOf = (kind) => ({ kind, chunkBytes: CHUNK_BYTES });
  */
 async function beginImport(page, store, wanted) {
   await page.evaluate(
-    async ([url, where]) => {
+    async ({ url, where }) => {
       globalThis.received = 0;
-      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
+      const models = await globalThis.nibble.openModelStore({ store: where });
       /** @param {{ loaded: number }} options */
       const onProgress = ({ loaded }) => {
         globalThis.received = loaded;
       };
-      models.import(/** @type {any} */ (url), { onProgress }).catch(() => {});
+      models.import(url, { onProgress }).catch(() => {});
     },
-    [`${models.url}model.gguf`, store],
+    { url: `${models.url}model.gguf`, where: store },
   );
   await page.waitForFunction((least) => globalThis.received >= least, wanted);
 }
@@ -96,33 +96,31 @@ async function beginImport(page, store, wanted) {
  */
 const look = (page, store) =>
   page.evaluate(
-    async ([url, where]) => {
-      const stored = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
+    async ({ url, where }) => {
+      const stored = await globalThis.nibble.openModelStore({ store: where });
       const list = await stored.list();
-      const has = await stored.has(/** @type {any} */ (url));
+      const has = await stored.has(url);
       await stored.close();
       const estimate = list.map(({ state, receivedBytes, fileBytes }) => ({ state, receivedBytes, fileBytes }));
       return { ids: list.map(({ id }) => id), has, estimate };
     },
-    [`${models.url}model.gguf`, store],
+    { url: `${models.url}model.gguf`, where: store },
   );
 
 /** @param {Page} page @param {ReturnType<typeof storeOf>} store */
 const finish = (page, store) =>
   page.evaluate(
-    async ([url, where, completion]) => {
-      const stored = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
-      const { id, state } = await stored.import(/** @type {any} */ (url));
+    async ({ url, where, completion }) => {
+      const stored = await globalThis.nibble.openModelStore({ store: where });
+      const { id, state } = await stored.import(url);
       const { damaged } = await stored.verify(id);
       await stored.close();
-      const engine = await globalThis.nibble.createEngine(
-        /** @type {any} */ ({ model: { stored: id }, store: where, threads: 2 }),
-      );
-      const { tokens } = await engine.complete(/** @type {any} */ (completion)).result;
+      const engine = await globalThis.nibble.createEngine({ model: { stored: id }, store: where, threads: 2 });
+      const { tokens } = await engine.complete(completion).result;
       await engine.unload();
       return { state, damaged, tokens };
     },
-    [`${models.url}model.gguf`, store, COMPLETION],
+    { url: `${models.url}model.gguf`, where: store, completion: COMPLETION },
   );
 
 /** The parts of the file that the server was asked for since then, as [start, end). @param {number} count */

@@ -169,7 +169,7 @@ class BrowserImports {
   #page = null;
   #kills = 0;
 
-  /** @param {string} kind @param {any} options */
+  /** @param {'indexeddb' | 'opfs'} kind @param {{ url: string, chunkBytes: number | undefined, origin: string }} options */
   constructor(kind, { url, chunkBytes, origin }) {
     this.url = url;
     this.store = { kind, chunkBytes };
@@ -229,7 +229,7 @@ class BrowserImports {
 /**
  * How much was lost by a kill, of what may be.
  * @param {Traffic} traffic
- * @param {{ state: any, received: number }} found
+ * @param {{ state: string | null, received: number }} found
  * @param {number} at
  */
 function lossOf(traffic, { state, received }, at) {

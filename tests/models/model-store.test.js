@@ -35,7 +35,7 @@ let id;
 /** @type {ModelStore[]} */
 const opened = [];
 
-/** Loads, writes a little and unloads. @param {any} options */
+/** Loads, writes a little and unloads. @param {import('../../js/base/public-types.js').EngineOptions} options */
 async function load(options) {
   const engine = await createEngine({ threads: 1, ...options });
   try {
@@ -88,7 +88,7 @@ beforeEach(() => {
 
 describe('createEngine() with a store', () => {
   test('stores, and the next time loads from the store with the server gone', async () => {
-    /** @type {any[]} */
+    /** @type {string[]} */
     const phases = [];
     const first = await load({ model: server.url, store });
     assert.deepEqual([first.storage.kind, first.storage.id, first.storage.state], ['folder', id, 'imported']);
@@ -123,7 +123,7 @@ describe('createEngine() with a store', () => {
     assert.deepEqual([one.storage.state, two.storage.state], ['imported', 'stored']);
     const stream = await load({ model: new Blob([bytes]).stream(), store });
     assert.equal(stream.storage.state, 'imported');
-    assert.deepEqual((await load({ model: { stored: stream.storage.id }, store })).tokens, expected);
+    assert.deepEqual((await load({ model: { stored: present(stream.storage.id) }, store })).tokens, expected);
   });
 
   test('a cancelled load keeps what came, and goes on there', async () => {
@@ -190,7 +190,7 @@ describe('createEngine() with a store', () => {
     await assert.rejects(load({ model: { stored: '' }, store }), code('INVALID_ARGUMENT'));
     await assert.rejects(load({ model: { stored: 'url:absent' }, store }), code('STORE_MISSING'));
     // In Node there is neither of these.
-    for (const kind of ['indexeddb', 'opfs']) {
+    for (const kind of /** @type {const} */ (['indexeddb', 'opfs'])) {
       assert.equal(present((await load({ model: path, store: kind })).storage.problem).code, 'STORE_UNAVAILABLE');
     }
   });
@@ -315,7 +315,7 @@ describe('a ModelStore', () => {
     const models = await openStore();
     await models.import(server.url);
     const records = () =>
-      readdirSync(folder, { recursive: true }).filter((/** @type {any} */ name) => name.endsWith('record.json'));
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('record.json'));
     const spoil = () => writeFileSync(join(folder, untyped(records()[0])), '{"id":"url:http');
     spoil();
     const [listed] = await models.list();
@@ -377,7 +377,7 @@ describe('a ModelStore', () => {
     const models = await openStore();
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const records = () =>
-      readdirSync(folder, { recursive: true }).filter((/** @type {any} */ name) => name.endsWith('record.json'));
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('record.json'));
     for (const spoil of [(/** @type {string} */ state) => `00000000${state.slice(8)}`, () => 'ab']) {
       server.limit = 45_000;
       const signal = abortedWhileDownloading();

@@ -42,7 +42,7 @@ const fails = (promise, code, words) =>
     return true;
   });
 
-/** @param {any} model */
+/** @param {import('../../js/base/public-types.js').ModelSource} model */
 async function written(model, options = {}) {
   const engine = await createEngine({ model, threads: 1, ...options });
   try {
@@ -53,10 +53,10 @@ async function written(model, options = {}) {
   }
 }
 
-/** @param {any} parts */
+/** @param {Uint8Array[]} parts */
 function writeParts(parts, stem = 'model') {
   const folder = temporaryFolder();
-  return parts.map((/** @type {any} */ part, /** @type {number} */ index) => {
+  return parts.map((part, index) => {
     const path = join(folder, splitNames(stem, parts.length)[index]);
     writeFileSync(path, part);
     return path;
@@ -73,17 +73,16 @@ before(async () => {
 });
 
 describe('a model in parts', () => {
-  for (const [what, parts] of [
+  for (const [what, parts] of /** @type {[string, Buffer[]][]} */ ([
     ...COUNTS.map((count) => [`${count} parts`, splitGguf(whole, count)]),
     ['3 parts, the first with metadata alone', splitGguf(whole, 3, { emptyFirst: true })],
-  ]) {
+  ])) {
     test(`is byte by byte the file that it was cut from: ${what}`, async () => {
       const runtime = await startRuntime();
       const { descriptor } = describeSource(writeParts(parts)[1], (path) => ({ path }));
       /** @param {{ position: number }} [from] */
       const open = (from) => openModelSource(descriptor, { runtime, openPath: openFile, from });
       try {
-        /** @type {any} */
         const source = await open();
         assert.deepEqual([source.name, source.size, source.kind], ['model.gguf', whole.length, 'load']);
         for (const [at, length] of [
@@ -91,7 +90,7 @@ describe('a model in parts', () => {
           [whole.length - 5, 10],
           [Math.floor(whole.length / 3), Math.floor(whole.length / 2)],
         ])
-          assert.equal(Buffer.compare(await source.readAt(at, length), whole.subarray(at, at + length)), 0);
+          assert.equal(Buffer.compare(await present(source.readAt)(at, length), whole.subarray(at, at + length)), 0);
         assert.equal(Buffer.compare(await readAll(source), whole), 0);
         for (const position of [1, 5000, Math.floor(whole.length / 2), whole.length - 3, whole.length])
           assert.equal(Buffer.compare(await readAll(await open({ position })), whole.subarray(position)), 0);
@@ -107,15 +106,17 @@ describe('a model in parts', () => {
       const paths = writeParts(parts);
       const names = splitNames('model', count);
       const files = parts.map((part, index) => new File(untyped([part]), names[index], { lastModified: 5 }));
-      for (const model of [
-        paths.at(-1),
+      /** @type {import('../../js/base/public-types.js').ModelSource[]} */
+      const models = [
+        paths[paths.length - 1],
         pathToFileURL(paths[1]),
         [...paths].reverse(),
         files.reverse(),
         parts.map((part) => new Uint8Array(part)),
         parts.map(streamOf),
         [paths[0], ...files.slice(0, -1)],
-      ]) {
+      ];
+      for (const model of models) {
         const { tokens, info } = await written(model);
         assert.deepEqual([tokens, info.file.bytes], [expected, whole.length]);
       }
@@ -155,7 +156,7 @@ describe('a model in parts at an address', () => {
   const names = splitNames('model', 5);
   /** @type {ModelServer} */
   let server;
-  /** @type {any} */
+  /** @type {Record<string, import('../model-server.js').ServedFile>} */
   let files;
   before(async () => {
     files = Object.fromEntries(parts.map((part, index) => [`/m/${names[index]}`, { bytes: part }]));
@@ -180,7 +181,6 @@ describe('a model in parts at an address', () => {
   });
 
   test('computes while it arrives', async () => {
-    /** @type {any} */
     const file = files[`/m/${names[4]}`];
     file.limit = parts[4].length - 3000;
     const engine = await createEngine({ model: address(0), earlyStart: true, threads: 1 });
@@ -285,7 +285,7 @@ describe('a model in parts at an address', () => {
     names.forEach((name, index) => {
       files[`/m/${name}`].bytes = other[index];
     });
-    /** @type {any} */
+    /** @type {boolean | undefined} */
     let restarted = false;
     const { id } = await models.import(address(0), { onProgress: (progress) => (restarted ||= progress.restarted) });
     assert.equal(restarted, true);
@@ -335,7 +335,7 @@ describe('parts that make no model', () => {
    * @param {number} number
    * @param {number} count
    * @param {{ name: string, entry: Buffer, data: Buffer }[]} some
-   * @param {any} [more]
+   * @param {{ key: string, entry: Buffer }[]} [more]
    */
   const part = (number, count, some, more = []) =>
     writeTables({ pairs: [...more, ...splitPairs(number, count, tensors.length)], tensors: some });

@@ -96,19 +96,18 @@ export function createRig(runtime, backend, chunkBytes) {
   const platform = { openPath: openFile, download: { retries: 1, retryMilliseconds: 1 } };
   /** @type {import('../../js/base/public-types.js').Progress[]} */
   const events = [];
-  /** @param {any} descriptor @param {CallOptions} [options] */
-  const opening = (descriptor, options = {}) => {
+  /** @param {Descriptor} descriptor @param {Omit<CallOptions, 'platform'> & { platform?: object }} [options] */
+  const opening = async (descriptor, options = {}) => {
     const store = { chunkBytes };
-    /** @type {any} */
-    const call = {
-      runtime,
-      platform,
-      descriptor,
-      store,
+    // Of a call, what opening a model needs.
+    const call = untyped({
+      ...{ runtime, platform, descriptor, store },
       onProgress: (/** @type {import('../../js/base/public-types.js').Progress} */ event) => events.push(event),
       ...options,
-    };
-    return openingOf(call, backend).then((made) => ({ ...made, ...options }));
+    });
+    /** @type {import('../../js/models/open-stored.js').Opening} */
+    const made = await openingOf(call, backend);
+    return Object.assign({ ...made }, options);
   };
   return {
     events,
@@ -138,7 +137,11 @@ export function createRig(runtime, backend, chunkBytes) {
       }
     },
 
-    /** Stores without an engine. @param {any} descriptor @param {any} [options] */
+    /**
+     * Stores without an engine.
+     * @param {Descriptor} descriptor
+     * @param {Omit<CallOptions, 'platform'> & { platform?: object }} [options]
+     */
     async store(descriptor, options) {
       const { storage, load, close } = await openStored(await opening(descriptor, options));
       try {
@@ -164,7 +167,7 @@ export async function logitsOf(model) {
 /**
  * A backend with some of its calls replaced.
  * @param {Backend} backend
- * @param {any} calls
+ * @param {{ [Name in keyof Backend]?: (...given: any[]) => unknown }} calls which may refuse, wait and count
  */
 export const altered = (backend, calls) =>
   new Proxy(backend, {
@@ -186,8 +189,8 @@ export async function settled() {
  * Changes a stored chunk, or the header, whose index is -1.
  * @param {Backend} backend
  * @param {string} id
- * @param {any} index
- * @param {any} change
+ * @param {number} index
+ * @param {(chunk: Uint8Array) => Uint8Array} change
  */
 export async function damage(backend, id, index, change) {
   const record = /** @type {import('../../js/models/manifest.js').Manifest} */ (await backend.get(id));

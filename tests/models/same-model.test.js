@@ -16,7 +16,7 @@ import { untyped } from '../untyped.js';
 
 /** @type {{ folder: string, chunkBytes: number }} */
 let store;
-/** @param {any} model @param {{ signal: AbortSignal, onProgress: () => void }} [options] */
+/** @param {import('../../js/base/public-types.js').ModelSource} model @param {{ signal: AbortSignal, onProgress: () => void }} [options] */
 const load = (model, options) => loadThrough(store, model, options);
 /** @template T @param {(models: ModelStore) => Promise<T>} use */
 const withStore = (use) => withModels(store, use);
@@ -113,7 +113,7 @@ describe('addresses of one file', () => {
       const { state, id: found } = await load(`${web.url}/m.gguf${address}`);
       assert.deepEqual([state, found], ['stored', old], address);
     }
-    assert.equal((await load({ stored: old })).state, 'stored');
+    assert.equal((await load({ stored: present(old) })).state, 'stored');
   });
 
   test('an interrupted import goes on by another signature', async () => {
@@ -202,7 +202,7 @@ describe('files', () => {
     for (const file of files) ids.push((await load(file)).id);
     assert.equal(ids[0], ids[2]);
     assert.notEqual(ids[0], ids[1]);
-    assert.equal((await load({ stored: ids[1] })).tokens, await textOf(two));
+    assert.equal((await load({ stored: present(ids[1]) })).tokens, await textOf(two));
   });
 
   test('that were moved are found again, and are remembered there', async () => {
@@ -226,7 +226,7 @@ describe('files', () => {
     assert.match(present(old), /^file:model\.gguf:\d+:1000$/);
     await moveRecord(id, old);
     assert.deepEqual([(await load(path)).state, (await list()).length], ['stored', 1]);
-    assert.equal((await load({ stored: old })).tokens, await textOf(one));
+    assert.equal((await load({ stored: present(old) })).tokens, await textOf(one));
     const found = await load(other);
     assert.deepEqual([found.state, found.tokens], ['imported', await textOf(two)]);
     assert.equal((await load(path)).tokens, await textOf(one));

@@ -8,6 +8,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
 import { portOf } from '../port.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @type {import('node:http').Server} */
 let server;
@@ -22,8 +23,12 @@ let now;
 let store = { folder: '' };
 
 const sha256 = (/** @type {Buffer} */ content) => createHash('sha256').update(content).digest('hex');
-/** @param {Promise<any>} promise @returns {Promise<any>} */
-const failure = (promise) => promise.then(assert.fail, (error) => error);
+/** @param {Promise<unknown>} promise @returns {Promise<import('../../js/base/errors.js').NibbleError>} */
+const failure = (promise) =>
+  promise.then(
+    () => assert.fail('It does not fail.'),
+    (error) => error,
+  );
 
 before(async () => {
   bytes = readFileSync(writeSmallModel());
@@ -46,7 +51,7 @@ beforeEach(() => {
   requests = 0;
 });
 
-/** Loads a model; what became of it in the store. @param {any} model @param {object} [options] */
+/** Loads a model; what became of it in the store. @param {import('../../js/base/public-types.js').ModelSource} model @param {object} [options] */
 async function load(model, options) {
   const engine = await createEngine({ model, store, threads: 1, ...options });
   await engine.unload();
@@ -125,14 +130,14 @@ describe('an id of the caller', () => {
       'x'.repeat(201),
       5,
     ]) {
-      const error = await failure(createEngine({ model: `${origin}/m.gguf`, store, id: /** @type {any} */ (id) }));
+      const error = await failure(createEngine({ model: `${origin}/m.gguf`, store, id: untyped(id) }));
       assert.deepEqual(
-        [error.code, error.details.option],
-        ['INVALID_ARGUMENT', id === 5 ? 'id' : error.details.option],
+        [error.code, error.details?.option],
+        ['INVALID_ARGUMENT', id === 5 ? 'id' : error.details?.option],
       );
     }
     const both = await failure(createEngine({ model: { stored: 'a' }, store, id: 'b' }));
-    assert.deepEqual([both.code, both.details.option], ['INVALID_ARGUMENT', 'id']);
+    assert.deepEqual([both.code, both.details?.option], ['INVALID_ARGUMENT', 'id']);
     assert.equal(requests, 0);
   });
 });

@@ -43,7 +43,7 @@ after(async () => {
 const write = (kind, options = {}) =>
   page.evaluate(
     async (/** @type {any[]} */ [model, store, given]) => {
-      /** @type {any[]} */
+      /** @type {string[]} */
       const refusals = [];
       const told = new BroadcastChannel('refusals');
       told.onmessage = ({ data }) => refusals.push(data);
@@ -87,18 +87,19 @@ for (const kind of ['indexeddb', 'opfs']) {
         async ([store, url]) => {
           if (store === 'opfs') {
             const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('nibble');
-            for await (const model of /** @type {any} */ (folder.values())) await model.removeEntry('1.chunk');
+            for await (const model of folder.values())
+              if (model instanceof FileSystemDirectoryHandle) await model.removeEntry('1.chunk');
             return;
           }
+          /** @type {IDBDatabase} */
           const database = await new Promise((resolve) => {
-            indexedDB.open('nibble').onsuccess = (/** @type {any} */ { target }) => resolve(target.result);
+            const opening = indexedDB.open('nibble');
+            opening.onsuccess = () => resolve(opening.result);
           });
           await new Promise((resolve) => {
-            const request = database
-              .transaction('chunks', 'readwrite')
-              .objectStore('chunks')
-              .delete([`url:${url}`, 1]);
-            request.transaction.oncomplete = resolve;
+            const transaction = database.transaction('chunks', 'readwrite');
+            transaction.objectStore('chunks').delete([`url:${url}`, 1]);
+            transaction.oncomplete = resolve;
           });
           database.close();
         },

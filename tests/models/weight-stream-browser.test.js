@@ -66,7 +66,7 @@ async function logits(engine) {
   return top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
 }
 
-/** @param {string} url @param {(page: Page) => any} use */
+/** @template T @param {string} url @param {(page: Page) => Promise<T>} use */
 async function withPage(url, use) {
   const page = await browser.context.newPage();
   try {
@@ -80,11 +80,12 @@ async function withPage(url, use) {
 /**
  * Loads twice, so that the second comes from the store; computes a prompt, a single token behind it, and the prompt.
  * @param {Page} page
- * @param {object} options
+ * @param {{ model: string, store: 'opfs' | 'indexeddb', memoryBudget: number, threads?: number }} options
  */
 function run(page, options) {
   return page.evaluate(
     async ({ tokens, ...given }) => {
+      /** @type {typeof globalThis.nibble} */
       const { createEngine: create } = await import(new URL('index.js', location.href).href);
       const found = [];
       for (let turn = 0; turn < 2; turn++) {
@@ -92,9 +93,7 @@ function run(page, options) {
         const { info } = engine;
         const evaluate = async () => {
           const { top } = await engine.evaluate(tokens, { top: 0 });
-          return top
-            .sort((/** @type {any} */ a, /** @type {any} */ b) => a.id - b.id)
-            .map((/** @type {{ logit: number }} */ { logit }) => logit);
+          return top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
         };
         const first = await evaluate();
         await engine.complete({ tokens, maxTokens: 3, ignoreEos: true }).result;
@@ -107,26 +106,27 @@ function run(page, options) {
   );
 }
 
-/** @param {{ found?: any[], shared?: boolean }} options @param {string} store @param {boolean} isShared */
+/** @param {Awaited<ReturnType<typeof run>>} ran @param {string} store @param {boolean} isShared */
 function checkRuns({ found, shared }, store, isShared) {
   assert.equal(shared, isShared);
   assert.deepEqual(
-    present(found).map(({ info }) => [info.storage.kind, info.storage.state]),
+    found.map(({ info }) => [info.storage.kind, info.storage.state]),
     [
       [store, 'imported'],
       [store, 'stored'],
     ],
   );
-  for (const { first, again, info, memory } of present(found)) {
-    assert.ok(info.budget.streamedBlocks > 0 && info.budget.pinnedBlocks > 0, JSON.stringify(info.budget));
+  for (const { first, again, info, memory } of found) {
+    const budget = present(info.budget);
+    assert.ok(budget.streamedBlocks > 0 && budget.pinnedBlocks > 0, JSON.stringify(budget));
     assert.deepEqual(first, expected);
     assert.deepEqual(again, expected);
-    assert.equal(memory.ring, info.budget.ringBytes);
-    assert.ok(memory.total <= info.budget.bytes);
+    assert.equal(memory.ring, budget.ringBytes);
+    assert.ok(memory.total <= budget.bytes);
   }
 }
 
-for (const store of ['opfs', 'indexeddb']) {
+for (const store of /** @type {const} */ (['opfs', 'indexeddb'])) {
   describe(`weights stream from ${store}`, () => {
     test('with shared memory, read by workers of their own', async () => {
       const model = isolated.modelUrl;
@@ -149,6 +149,7 @@ for (const store of ['opfs', 'indexeddb']) {
       const codes = await withPage(`${isolated.url}/app/index.html`, async (page) => {
         await page.evaluate(
           async (given) => {
+            /** @type {typeof globalThis.nibble} */
             const { createEngine: create } = await import(new URL('index.js', location.href).href);
             self.engine = await create(given);
           },

@@ -61,8 +61,8 @@ async function computed(engine, tokens) {
   };
 }
 
-/** @param {any} parts */
-const total = (parts) => Object.values(untyped(parts)).reduce((sum, bytes) => sum + bytes, 0);
+/** @param {object | null} parts of memory, in bytes @returns {number} */
+const total = (parts) => Object.values(parts ?? {}).reduce((sum, bytes) => sum + bytes, 0);
 
 /** All that a context may hold, and all that computing it takes. @param {Engine} engine */
 async function fillContext(engine) {
@@ -77,7 +77,7 @@ async function fillContext(engine) {
   await engine.score(Array.from({ length: contextSize }, (_, place) => 1 + (place % 50)));
 }
 
-/** @template T @param {EngineOptions} options @param {any} use */
+/** @template T @param {EngineOptions} options @param {(engine: Engine) => Promise<T>} use */
 async function withEngine(options, use) {
   const engine = await createEngine({ threads: 2, ...options });
   try {
@@ -123,23 +123,16 @@ drawOfEach('models that stream', models, kindOf).forEach((name, place) => {
     const [least, , more] = await budgetsOf(model, KERNELS);
     const isWhole = ALL_ROUNDS || kindOf(name) === null || place % 4 === 0;
     for (const memoryBudget of isWhole ? [least, more] : [least]) {
-      await withEngine(
-        { model, store, memoryBudget, ...KERNELS },
-        async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-          const { budget } = engine.info;
-          const { logits, ...others } = await computed(engine, tokens);
-          assert.deepEqual(
-            { logits: logits.sort((/** @type {any} */ [a], /** @type {any} */ [b]) => a - b), ...others },
-            expected,
-            JSON.stringify(budget),
-          );
-          assert.ok(present(budget).streams || memoryBudget > least);
-          // Behind a window pages come and go.
-          if (engine.info.slidingWindow > 0) await fillContext(engine);
-          const { wasm } = await engine.memory();
-          assert.ok(wasm <= memoryBudget, `${wasm} of ${memoryBudget}`);
-        },
-      );
+      await withEngine({ model, store, memoryBudget, ...KERNELS }, async (engine) => {
+        const { budget } = engine.info;
+        const { logits, ...others } = await computed(engine, tokens);
+        assert.deepEqual({ logits: logits.sort(([a], [b]) => a - b), ...others }, expected, JSON.stringify(budget));
+        assert.ok(present(budget).streams || memoryBudget > least);
+        // Behind a window pages come and go.
+        if (engine.info.slidingWindow > 0) await fillContext(engine);
+        const { wasm } = await engine.memory();
+        assert.ok(wasm <= memoryBudget, `${wasm} of ${memoryBudget}`);
+      });
     }
   });
 });
@@ -201,13 +194,13 @@ describe('a model of which some blocks stay and some stream', () => {
   });
 
   test('a prompt that is cancelled leaves the engine as it was', async () => {
-    await withEngine(options(), async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
+    await withEngine(options(), async (engine) => {
       assert.deepEqual(await computed(engine, tokens), expected);
       for (const delay of [0, 1, 3, 8]) {
         const controller = new AbortController();
         const running = engine.evaluate([...tokens, ...tokens], { signal: controller.signal });
         setTimeout(() => controller.abort(), delay);
-        await running.catch((/** @type {any} */ error) => assert.equal(error.code, 'CANCELLED'));
+        await running.catch((error) => assert.equal(error.code, 'CANCELLED'));
       }
       const completion = engine.complete({ tokens, ignoreEos: true, onFull: 'drop-oldest' });
       for await (const { token } of completion) if (token !== null) break;
@@ -218,23 +211,20 @@ describe('a model of which some blocks stay and some stream', () => {
 
   test('prompts that are stopped between two blocks, again and again, leave it all its room to read weights into', async () => {
     const { workerUrl, within } = holdPrompts();
-    await withEngine(
-      options({ memoryBudget: budgets[0], workerUrl }),
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        const session = await engine.createSession();
-        for (let time = 0; time < 20; time++) {
-          const controller = new AbortController();
-          const onProgress = within(() => controller.abort());
-          const stopped = session.prefill([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
-          await assert.rejects(stopped, code('CANCELLED'));
-        }
-        assert.deepEqual(await computed(engine, tokens), expected);
-      },
-    );
+    await withEngine(options({ memoryBudget: budgets[0], workerUrl }), async (engine) => {
+      const session = await engine.createSession();
+      for (let time = 0; time < 20; time++) {
+        const controller = new AbortController();
+        const onProgress = within(() => controller.abort());
+        const stopped = session.prefill([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
+        await assert.rejects(stopped, code('CANCELLED'));
+      }
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
   });
 
   test('sessions and forks go their own ways', async () => {
-    await withEngine(options(), async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
+    await withEngine(options(), async (engine) => {
       const session = await engine.createSession();
       await session.prefill(tokens.slice(0, 50));
       const fork = await session.fork();
@@ -248,19 +238,16 @@ describe('a model of which some blocks stay and some stream', () => {
 
   test('a session that was saved by an engine that streams is restored by one that does not', async () => {
     const key = 'both ways';
-    await withEngine(options(), async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
+    await withEngine(options(), async (engine) => {
       const session = await engine.createSession();
       await session.prefill(tokens);
       await session.save(key);
     });
-    await withEngine(
-      options({ memoryBudget: undefined }),
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        const session = present(await engine.restoreSession(key));
-        assert.notEqual(session, null);
-        assert.deepEqual(await session.tokens(), tokens);
-      },
-    );
+    await withEngine(options({ memoryBudget: undefined }), async (engine) => {
+      const session = present(await engine.restoreSession(key));
+      assert.notEqual(session, null);
+      assert.deepEqual(await session.tokens(), tokens);
+    });
   });
 
   test('the stored model cannot be deleted while an engine reads from it', async () => {
@@ -277,9 +264,9 @@ describe('a model of which some blocks stay and some stream', () => {
     const own = temporaryFolder();
     const other = await openFolder(own);
     const controller = new AbortController();
-    /** @type {any[]} */
+    /** @type {string[]} */
     const told = [];
-    /** @param {any} progress */
+    /** @param {{ phase: string }} progress */
     const onProgress = (progress) => {
       told.push(progress.phase);
       controller.abort();
@@ -294,7 +281,7 @@ describe('a model of which some blocks stay and some stream', () => {
 
   test('a chunk that is damaged is found when the model is opened', async () => {
     const own = temporaryFolder();
-    await withEngine(options({ store: storeIn(own) }), () => {});
+    await withEngine(options({ store: storeIn(own) }), async () => {});
     const chunks = chunkFiles(own);
     truncateSync(chunks[3], statSync(chunks[3]).size - 1);
     // A path can be read again.
@@ -314,46 +301,40 @@ describe('a model of which some blocks stay and some stream', () => {
 
   test('a chunk that can be had again but not be written is an error where it streams, and none where it does not', async () => {
     const own = temporaryFolder();
-    await withEngine(options({ store: storeIn(own) }), () => {});
+    await withEngine(options({ store: storeIn(own) }), async () => {});
     const chunk = chunkFiles(own)[3];
     rmSync(chunk);
     mkdirSync(join(chunk, 'in the way'), { recursive: true });
     await assert.rejects(createEngine({ threads: 2, ...options({ store: storeIn(own) }) }), code('STORE_UNAVAILABLE'));
-    await withEngine(
-      options({ store: storeIn(own), memoryBudget: undefined }),
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        assert.equal(engine.info.storage.repairedChunks, 1);
-        assert.deepEqual(await computed(engine, tokens), expected);
-      },
-    );
+    await withEngine(options({ store: storeIn(own), memoryBudget: undefined }), async (engine) => {
+      assert.equal(engine.info.storage.repairedChunks, 1);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
   });
 
   test('a store that vanishes is an error, and the engine goes on when it is back', async () => {
     const own = temporaryFolder();
-    await withEngine(
-      options({ store: storeIn(own) }),
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        assert.deepEqual(await computed(engine, tokens), expected);
-        renameSync(join(own, 'models'), join(own, 'away'));
-        await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
-        await assert.rejects(engine.complete({ tokens, maxTokens: 3 }).result, code('STORE_MISSING'));
-        await assert.rejects(engine.score(tokens), code('STORE_MISSING'));
-        assert.ok((await engine.memory()).weights > 0);
-        renameSync(join(own, 'away'), join(own, 'models'));
-        assert.deepEqual(await computed(engine, tokens), expected);
-        rmSync(join(own, 'models'), { recursive: true });
-        await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
-      },
-    );
+    await withEngine(options({ store: storeIn(own) }), async (engine) => {
+      assert.deepEqual(await computed(engine, tokens), expected);
+      renameSync(join(own, 'models'), join(own, 'away'));
+      await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
+      await assert.rejects(engine.complete({ tokens, maxTokens: 3 }).result, code('STORE_MISSING'));
+      await assert.rejects(engine.score(tokens), code('STORE_MISSING'));
+      assert.ok((await engine.memory()).weights > 0);
+      renameSync(join(own, 'away'), join(own, 'models'));
+      assert.deepEqual(await computed(engine, tokens), expected);
+      rmSync(join(own, 'models'), { recursive: true });
+      await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
+    });
     assert.equal(existsSync(join(own, 'models')), false);
   });
 
   test('how much of a prompt is computed is told block by block', async () => {
-    await withEngine(options(), async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-      /** @type {any[]} */
+    await withEngine(options(), async (engine) => {
+      /** @type {number[]} */
       const told = [];
       const session = await engine.createSession();
-      await session.prefill(tokens, { onProgress: (/** @type {any} */ progress) => told.push(progress.tokens) });
+      await session.prefill(tokens, { onProgress: (progress) => told.push(progress.tokens) });
       assert.ok(told.length > DEEP.layers, told.join());
       assert.deepEqual(
         told,
@@ -380,26 +361,23 @@ describe('a model of which some blocks stay and some stream', () => {
   });
 
   test('all sessions together keep within the keys and values that a budget was made for', async () => {
-    await withEngine(
-      options({ contextSize: 128, memoryBudget: budgets[2] }),
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        const full = Array.from({ length: 128 }, (_, place) => 1 + (place % 50));
-        const [first, second] = [await engine.createSession(), await engine.createSession()];
-        const another = full.map((token) => 51 - token);
-        await first.prefill(full);
-        const { kvCache } = await engine.memory();
-        await assert.rejects(second.prefill(another), (/** @type {NibbleError} */ error) => {
-          assert.equal(error.code, 'OUT_OF_MEMORY');
-          assert.match(error.message, /budget.*[Cc]lose a session/);
-          return true;
-        });
-        assert.deepEqual(await second.tokens(), []);
-        assert.deepEqual(await first.tokens(), full);
-        assert.equal((await engine.memory()).kvCache, kvCache);
-        await first.close();
-        assert.equal((await second.prefill(another)).computedTokens, 128);
-      },
-    );
+    await withEngine(options({ contextSize: 128, memoryBudget: budgets[2] }), async (engine) => {
+      const full = Array.from({ length: 128 }, (_, place) => 1 + (place % 50));
+      const [first, second] = [await engine.createSession(), await engine.createSession()];
+      const another = full.map((token) => 51 - token);
+      await first.prefill(full);
+      const { kvCache } = await engine.memory();
+      await assert.rejects(second.prefill(another), (/** @type {NibbleError} */ error) => {
+        assert.equal(error.code, 'OUT_OF_MEMORY');
+        assert.match(error.message, /budget.*[Cc]lose a session/);
+        return true;
+      });
+      assert.deepEqual(await second.tokens(), []);
+      assert.deepEqual(await first.tokens(), full);
+      assert.equal((await engine.memory()).kvCache, kvCache);
+      await first.close();
+      assert.equal((await second.prefill(another)).computedTokens, 128);
+    });
   });
 
   test('a budget that is too small says what would do', async () => {
@@ -433,26 +411,20 @@ describe('a model of which some blocks stay and some stream', () => {
         return true;
       },
     );
-    await withEngine(
-      { model: path, memoryBudget: budgets[3] },
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        assert.equal(present(engine.info.budget).streams, false);
-        assert.deepEqual(await computed(engine, tokens), expected);
-      },
-    );
+    await withEngine({ model: path, memoryBudget: budgets[3] }, async (engine) => {
+      assert.equal(present(engine.info.budget).streams, false);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
   });
 
   test('a model that comes as a file is stored first, without passing through memory', async () => {
     const bytes = readFileSync(path);
     const own = temporaryFolder();
-    await withEngine(
-      { model: bytes, store: storeIn(own), memoryBudget: budgets[0] },
-      async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-        assert.equal(engine.info.storage.state, 'imported');
-        assert.deepEqual(await computed(engine, tokens), expected);
-        assert.equal(present(engine.info.budget).pinnedBlocks, 0);
-      },
-    );
+    await withEngine({ model: bytes, store: storeIn(own), memoryBudget: budgets[0] }, async (engine) => {
+      assert.equal(engine.info.storage.state, 'imported');
+      assert.deepEqual(await computed(engine, tokens), expected);
+      assert.equal(present(engine.info.budget).pinnedBlocks, 0);
+    });
   });
 
   test('can be deleted as soon as the engine that read it is unloaded', async () => {
@@ -460,13 +432,10 @@ describe('a model of which some blocks stay and some stream', () => {
     const models = await openModelStore({ store });
     try {
       const { id } = await models.import(path);
-      await withEngine(
-        { model: { stored: id }, store, memoryBudget: budgets[0] },
-        async (/** @type {import('../../js/client/engine.js').Engine} */ engine) => {
-          assert.equal(present(engine.info.budget).streams, true);
-          await assert.rejects(models.delete(id), { code: 'STORE_BUSY' });
-        },
-      );
+      await withEngine({ model: { stored: id }, store, memoryBudget: budgets[0] }, async (engine) => {
+        assert.equal(present(engine.info.budget).streams, true);
+        await assert.rejects(models.delete(id), { code: 'STORE_BUSY' });
+      });
       await models.delete(id);
       assert.deepEqual(await models.list(), []);
     } finally {

@@ -90,7 +90,7 @@ class Told {
 class FolderSaves {
   #store = { folder: temporaryFolder() };
 
-  /** @param {any} told @param {() => Promise<void>} moment */
+  /** @param {Told} told @param {() => Promise<void>} moment */
   async killIn(told, moment) {
     const program = `
       const { createEngine } = await import(${JSON.stringify(new URL('../../js/index.node.js', import.meta.url).href)});
@@ -101,12 +101,12 @@ class FolderSaves {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const closed = new Promise((resolve) => child.once('close', resolve));
-    /** @type {any} */
     let rest = '';
-    child.stdout.on('data', (/** @type {string} */ text) => {
+    child.stdout.on('data', (text) => {
       const lines = (rest + text).split('\n');
-      rest = lines.pop();
-      for (const [what, count] of lines.map((line) => line.split(' '))) told.tell(what, Number(count));
+      rest = lines.pop() ?? '';
+      for (const [what, count] of lines.map((line) => line.split(' ')))
+        told.tell(/** @type {'begun' | 'done'} */ (what), Number(count));
     });
     await Promise.race([moment(), closed]);
     child.kill('SIGKILL');
@@ -140,7 +140,7 @@ class BrowserSaves {
     return page;
   }
 
-  /** @param {any} told @param {() => unknown} moment */
+  /** @param {Told} told @param {() => unknown} moment */
   async killIn(told, moment) {
     const page = await this.#page();
     await page.exposeFunction('tell', told.tell);

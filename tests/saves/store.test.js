@@ -8,6 +8,8 @@ import { openMemory } from '../../js/store/memory.js';
 import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+
 /** @typedef {import('../../js/saves/record.js').Summary} Summary */
 /** @typedef {import('../../js/store/record.js').Record} Record */
 
@@ -33,15 +35,18 @@ function saveOf(bytes, seed = 1) {
   return { bytes, read };
 }
 
+/** Calls what the backend has under a name by then. @param {Backend} backend @param {string} name */
+const callOf =
+  (backend, name) =>
+  (/** @type {unknown[]} */ ...values) =>
+    untyped(backend)[name](...values);
+
 /** A model in memory, and stores of its sessions; `backend` may be spoilt. */
 async function rig() {
-  /** @type {any} */
   const backend = await openMemory();
   await backend.put({ id: 'file:m' });
   const shared = Object.assign(Object.create(backend), { kind: 'folder', close: async () => {} });
-  for (const name of ['list', 'get', 'put', 'remove', 'writeChunk', 'readChunk']) {
-    shared[name] = (/** @type {any[]} */ ...values) => backend[name](...values);
-  }
+  for (const name of ['list', 'get', 'put', 'remove', 'writeChunk', 'readChunk']) shared[name] = callOf(backend, name);
   shared.lock = backend.lock;
   const platform = { openFolder: async () => shared };
   const make = (model = 'file:m') =>
@@ -59,7 +64,8 @@ test('a full storage leaves the earlier save as it was, and nothing half', async
   await store.save('chat', untyped(saveOf(20 << 20)), control());
   const before = [await backend.list(), await backend.estimate()];
   let writes = 0;
-  shared.writeChunk = (/** @type {any[]} */ ...values) => (++writes === 3 ? full() : backend.writeChunk(...values));
+  shared.writeChunk = (/** @type {Parameters<Backend['writeChunk']>} */ ...values) =>
+    ++writes === 3 ? full() : backend.writeChunk(...values);
   const error = await errorOf(store.save('chat', untyped(saveOf(20 << 20, 3)), control()));
   assert.equal(error.code, 'STORE_FULL');
   assert.equal(writes, 3);
@@ -77,19 +83,22 @@ test('what a save left that was cut off is swept away by the next', async () => 
   // As when the tab is closed: nothing after the second chunk is done any more.
   for (const key of ['chat', 'never whole']) {
     let writes = 0;
-    shared.writeChunk = (/** @type {any[]} */ ...values) => (++writes === 2 ? full() : backend.writeChunk(...values));
+    shared.writeChunk = (/** @type {Parameters<Backend['writeChunk']>} */ ...values) =>
+      ++writes === 2 ? full() : backend.writeChunk(...values);
     shared.remove = async (/** @type {string} */ id) => (writes < 2 ? backend.remove(id) : full());
     await errorOf(store.save(key, untyped(saveOf(20 << 20)), control()));
   }
   assert.notDeepEqual(await backend.list(), before);
-  Object.assign(shared, { writeChunk: (/** @type {any[]} */ ...values) => backend.writeChunk(...values) });
+  Object.assign(shared, {
+    writeChunk: (/** @type {Parameters<Backend['writeChunk']>} */ ...values) => backend.writeChunk(...values),
+  });
   shared.remove = (/** @type {string} */ id) => backend.remove(id);
   assert.deepEqual(
     (await make().list()).map(({ key, bytes }) => [key, bytes]),
     [['chat', 100]],
   );
   await make().save('other', untyped(saveOf(50)), control());
-  const kept = (await backend.list()).filter((/** @type {any} */ { key }) => key !== 'other');
+  const kept = (await backend.list()).filter(({ key }) => key !== 'other');
   assert.deepEqual(kept.sort(), before.sort());
   assert.equal((await backend.estimate()).usage, 150);
 });
@@ -140,7 +149,7 @@ test('chunks without a record are dropped, but not those of a save under way', a
     await backend.put(record);
     whole = record.half !== null;
   };
-  shared.writeChunk = async (/** @type {any[]} */ ...values) => {
+  shared.writeChunk = async (/** @type {Parameters<Backend['writeChunk']>} */ ...values) => {
     await backend.writeChunk(...values);
     restored ??= restore();
   };
@@ -150,11 +159,10 @@ test('chunks without a record are dropped, but not those of a save under way', a
   await make().delete('chat');
 
   // A save that comes between what was found and its removal.
-  for (const name of ['get', 'put', 'writeChunk'])
-    shared[name] = (/** @type {any[]} */ ...values) => backend[name](...values);
+  for (const name of ['get', 'put', 'writeChunk']) shared[name] = callOf(backend, name);
   await backend.writeChunk(`${id}#1`, 0, [new Uint8Array(10)]);
   let saving;
-  shared.readChunk = async (/** @type {any[]} */ ...values) => {
+  shared.readChunk = async (/** @type {Parameters<Backend['readChunk']>} */ ...values) => {
     saving ??= make().save('chat', untyped(saveOf(100)), control());
     await backend.readChunk(...values);
   };
@@ -168,8 +176,8 @@ test('a list that a close comes in the way of says that the engine was unloaded'
   const { shared, make } = await rig();
   const store = make();
   await store.save('chat', untyped(saveOf(10)), control());
-  /** @type {any} */
-  let fail;
+  /** @type {(reason: unknown) => void} */
+  let fail = () => {};
   shared.list = () =>
     new Promise((_, reject) => {
       fail = reject;
@@ -268,6 +276,6 @@ test('what was saved of a model goes with it, also where a record is there by it
   const others = [saveId('m', 'x:file'), saveId('file:m2', 'chat'), 'file:m'];
   for (const id of others) await backend.put({ id });
   await removeSavesOf(backend, 'file:m');
-  assert.deepEqual((await backend.list()).map((/** @type {any} */ { id }) => id).sort(), [...others].sort());
+  assert.deepEqual((await backend.list()).map(({ id }) => id).sort(), [...others].sort());
   assert.equal((await backend.estimate()).usage, 0);
 });
