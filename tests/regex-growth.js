@@ -60,73 +60,65 @@ export function superLinearText(regex) {
   return null;
 }
 
-/** @typedef {import('@eslint-community/regexpp').AST.Alternative} Alternative */
+/** @import { AST } from '@eslint-community/regexpp' */
+/** @typedef {AST.Element | AST.QuantifiableElement} Element */
 
 /** @param {RegExp} regex @returns {{ instructions: Instruction[], start: number, anywhere: number, sticky: boolean, split: (text: string) => string[] }} */
 function compile(regex) {
   const flags = regex.flags.replace(/[gyd]/g, '');
   /** @type {Instruction[]} */
   const instructions = [];
-  /** @param {any} instruction */
+  /** @param {Instruction} instruction */
   const add = (instruction) => instructions.push(instruction) - 1;
   /** @param {string} raw */
   const native = (raw) => new RegExp(raw, `${flags}y`);
 
-  /** @type {Record<string, any>} */
-  const compilers = {
-    /** @param {any} node @param {number} next */
-    Group: (node, next) => alternatives(node.alternatives, next),
-    /** @param {any} node @param {number} next */
-    CapturingGroup: (node, next) => alternatives(node.alternatives, next),
-    /** @param {any} node @param {number} next */
-    Quantifier: (node, next) => repeated(node, next),
-    /** @param {any} node @param {number} next */
-    Assertion: (node, next) => assertion(node, next),
-  };
-  /** @param {any} node @param {number} next */
+  /** @param {Element} node @param {number} next @returns {number} */
   function element(node, next) {
-    const compiler = compilers[node.type];
-    if (compiler) return compiler(node, next);
+    if (node.type === 'Group' || node.type === 'CapturingGroup') return alternatives(node.alternatives, next);
+    if (node.type === 'Quantifier') return repeated(node, next);
+    if (node.type === 'Assertion') return assertion(node, next);
     if (!/^(Character|CharacterSet|CharacterClass|ExpressionCharacterClass)$/.test(node.type))
       throw new Error(`${regex} has a ${node.type}, which is not understood`);
     const atom = native(node.raw);
+    /** @type {Map<string, boolean>} */
     const known = new Map();
     /** @param {string} letter */
     const is = (letter) => {
       atom.lastIndex = 0;
       if (!known.has(letter)) known.set(letter, atom.exec(letter)?.[0] === letter);
-      return known.get(letter);
+      return known.get(letter) === true;
     };
     return add({ op: 'character', is, next });
   }
-  /** @param {Alternative[]} list @param {number} next */
+  /** @param {AST.Alternative[]} list @param {number} next */
   const alternatives = (list, next) => {
     const nexts = list.map(({ elements }) => elements.reduceRight((after, node) => element(node, after), next));
     return nexts.length === 1 ? nexts[0] : add({ op: 'split', nexts });
   };
   /**
-   * @param {{ element?: any, min?: number, max?: number, greedy?: boolean, raw?: string }} options
+   * @param {AST.Quantifier} quantifier
    * @param {number} next
    */
   function repeated({ element: node, min, max, greedy, raw }, next) {
     /** @param {number} once @param {number} skip */
     const inTurn = (once, skip) => (greedy ? [once, skip] : [skip, once]);
     let start = next;
-    if (present(max) > BOUND) {
+    if (max > BOUND) {
       if (isEmpty(node)) throw new Error(`${raw} of ${regex} repeats what may be nothing`);
-      /** @type {any} */
+      /** @type {Extract<Instruction, { op: 'split' }>} */
       const loop = { op: 'split', nexts: [] };
       start = add(loop);
       loop.nexts = inTurn(element(node, start), next);
     } else {
-      const optional = Math.min(present(max), COPIES) - Math.min(present(min), COPIES);
+      const optional = Math.min(max, COPIES) - Math.min(min, COPIES);
       for (let copy = 0; copy < optional; copy++)
         start = add({ op: 'split', nexts: inTurn(element(node, start), next) });
     }
-    for (let copy = 0; copy < Math.min(present(min), COPIES); copy++) start = element(node, start);
+    for (let copy = 0; copy < Math.min(min, COPIES); copy++) start = element(node, start);
     return start;
   }
-  /** @param {any} node @param {number} next */
+  /** @param {AST.Assertion} node @param {number} next */
   function assertion(node, next) {
     if (node.kind === 'lookahead') {
       const start = alternatives(node.alternatives, add({ op: 'accept' }));
@@ -142,6 +134,7 @@ function compile(regex) {
   }
 
   const start = alternatives(parseRegExpLiteral(regex).pattern.alternatives, add({ op: 'accept' }));
+  /** @type {Extract<Instruction, { op: 'character' }>} */
   const any = { op: 'character', is: () => true, next: -1 };
   const anywhere = add({ op: 'split', nexts: [start, add(any)] });
   any.next = anywhere;
@@ -154,13 +147,11 @@ function compile(regex) {
   };
 }
 
-/** Whether a part of an expression takes no characters in some text. @param {any} node @returns {boolean} */
+/** Whether a part of an expression takes no characters in some text. @param {Element} node @returns {boolean} */
 function isEmpty(node) {
   if (node.type === 'Assertion') return true;
   if (node.type === 'Quantifier') return node.min === 0 || isEmpty(node.element);
-  return (
-    node.alternatives?.some((/** @type {{ elements: any[] }} */ { elements }) => elements?.every(isEmpty)) ?? false
-  );
+  return 'alternatives' in node && node.alternatives.some((one) => 'elements' in one && one.elements.every(isEmpty));
 }
 
 /**
@@ -290,7 +281,7 @@ function path({ from, to, parts = false, letters, edges, leads }) {
         const lists = states.map((/** @type {number} */ state, /** @type {number} */ index) =>
           present(present(edges.get(state)).get(letter)).filter(isOnTheWay(index)),
         );
-        for (const ways of untyped(product(lists.map((/** @type {any} */ list) => [...list.keys()])))) {
+        for (const ways of product(lists.map((/** @type {any} */ list) => [...list.keys()]))) {
           const next = ways.map((/** @type {any} */ way, /** @type {number} */ index) => lists[index][way]);
           const partsHere = parts && (parted || ways[0] !== ways[1]);
           const key = `${next} ${partsHere}`;
@@ -310,7 +301,7 @@ function path({ from, to, parts = false, letters, edges, leads }) {
 const product = (lists) =>
   lists.reduce(
     (/** @type {any} */ all, /** @type {any} */ list) =>
-      all.flatMap(untyped((/** @type {any} */ each) => list.map((/** @type {any} */ one) => [...each, one]))),
+      all.flatMap((/** @type {any} */ each) => list.map((/** @type {any} */ one) => [...each, one])),
     [[]],
   );
 

@@ -46,7 +46,7 @@ function regexesOf(file) {
   const visit = (node, inFunction) => {
     if (node === null || typeof node !== 'object') return;
     const { type, regex, value, loc, callee, ...rest } = untyped(node);
-    if (type === 'Literal' && regex) found.literals.push(untyped({ regex: value, line: loc.start.line }));
+    if (type === 'Literal' && regex) found.literals.push({ regex: value, line: loc.start.line });
     if (callee?.name === 'RegExp') found[inFunction ? 'inFunctions' : 'atOnce']++;
     const isWithin = inFunction || /Function/.test(type);
     for (const each of Object.values(type === 'Literal' ? {} : { value, callee, ...rest })) visit(each, isWithin);

@@ -115,7 +115,7 @@ async function step(name, executor) {
   let results = [];
   try {
     results = (await STEPS[name].perform(executor)) ?? [];
-  } catch (/** @type {any} */ error) {
+  } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     problem = error.message;
     results = untyped(error).results ?? [];
@@ -210,8 +210,8 @@ function checkFormat(fix) {
   return [{ place: 'format', verdicts: [{ verdict: 'passed', name: 'the step' }, ...(formatter ? [] : [missing])] }];
 }
 
-/** @param {Execute} executor @param {string} folder @param {string[]} options */
-async function testNative(executor, folder, options, /** @type {any} */ tests = null) {
+/** @param {Execute} executor @param {string} folder @param {string[]} options @param {string[] | null} [tests] */
+async function testNative(executor, folder, options, tests = null) {
   requireCmake();
   requireCompiler();
   await executor('cmake', ['-B', folder, `-DNIBBLE_ALL_ROUNDS=${ALL_ROUNDS ? 'ON' : 'OFF'}`, ...options]);

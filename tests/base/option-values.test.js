@@ -46,8 +46,7 @@ describe('options', () => {
     for (const [read, options, message] of untyped(cases)) {
       assert.throws(
         () => read(options),
-        (/** @type {NibbleError} */ error) =>
-          code('INVALID_ARGUMENT')(error) && untyped(present(message)).test(error.message),
+        (/** @type {NibbleError} */ error) => code('INVALID_ARGUMENT')(error) && present(message).test(error.message),
       );
     }
   });

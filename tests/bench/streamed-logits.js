@@ -117,7 +117,7 @@ export async function compareLogits(places, options, log = () => {}) {
 function describe({ place, hashes, kernelSet, memory, budget, tokensPerSecond }) {
   const kept = budget && `${budget.pinnedBlocks} of ${budget.pinnedBlocks + budget.streamedBlocks} blocks stay`;
   const heap = memory && `heap ${(memory.wasm / 1e6).toFixed(0)} MB, ${present(tokensPerSecond).toFixed(2)} tok/s`;
-  return [present(place).padEnd(9), [...new Set(hashes)].join(' '), kernelSet, kept, heap].filter(Boolean).join('  ');
+  return [place.padEnd(9), [...new Set(hashes)].join(' '), kernelSet, kept, heap].filter(Boolean).join('  ');
 }
 
 async function command() {

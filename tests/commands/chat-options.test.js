@@ -78,7 +78,7 @@ test('a file of tools that is no JSON is told so, and where', async () => {
     [`[${'9'.repeat(5000)}]`, /more than 4300 digits/],
   ])) {
     const file = join(folder, 'no.json');
-    writeFileSync(file, untyped(text));
+    writeFileSync(file, text);
     const { code, stderr } = await nibble('run', '-p', 'Hi', '--tools', file);
     assert.equal(code, 2, stderr);
     assert.match(stderr, found);
@@ -134,7 +134,7 @@ test('a template is chosen by its name, and by tools', async () => {
   }
   /** @param {...string} args */
   const run = (...args) => nibbleOf(odd, 'run', '-p', 'Hi', '--json', ...args);
-  /** @type {any[]} */
+  /** @type {number[]} */
   const counts = [];
   for (const args of [[], ['--tools', tools], ['--template', 'twice']])
     counts.push(JSON.parse((await run(...args)).stdout).promptTokens);

@@ -322,7 +322,8 @@ describe('chat', () => {
 });
 
 describe('info, tokenize, eval, perplexity, bench', () => {
-  const sum = (/** @type {any[]} */ list) => list.reduce((bytes, one) => bytes + one.packedBytes, 0);
+  const sum = (/** @type {{ packedBytes: number }[]} */ list) =>
+    list.reduce((bytes, one) => bytes + one.packedBytes, 0);
   test('info tells model and memory', async () => {
     const page = (await nibble(['info', model, '-c', '64', '--tensors'])).stdout;
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
@@ -449,7 +450,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const args = ['bench', '-m', model, '-p', '16', '-n', '4', '-d', '0,8', '-r', '2', '-t', '1'];
     const rows = await json(args);
     assert.deepEqual(
-      rows.map((/** @type {any} */ row) => [row.n_prompt, row.n_gen, row.n_depth]),
+      rows.map((/** @type {Record<string, unknown>} */ row) => [row.n_prompt, row.n_gen, row.n_depth]),
       [
         [16, 0, 0],
         [0, 4, 0],
@@ -492,7 +493,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.ok(csv[1].startsWith('"'));
     assert.match(markdownTable(rows), /\| +pp16 @ d8 \|/);
     assert.doesNotMatch(markdownTable(rows), /measured/, 'the threads were given');
-    const chosen = rows.map((/** @type {any} */ each) => ({ ...each, thread_rates: { 1: 2e9, 2: 3.5e9 } }));
+    const chosen = rows.map((/** @type {object} */ each) => ({ ...each, thread_rates: { 1: 2e9, 2: 3.5e9 } }));
     assert.match(markdownTable(chosen), /\nthreads 1, measured: 1: 2\.00 GB\/s, 2: 3\.50 GB\/s\n/);
     assert.match((await nibble(['bench', '-m', model, '-p', '8', '-n', '0', '-r', '1'])).stdout, /\| model .*t\/s/);
     assert.equal((await nibble(['bench', '-m', model, '-p', '0', '-n', '0'])).status, 2);

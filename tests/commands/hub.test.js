@@ -27,15 +27,19 @@ before(async () => {
 after(() => hub?.close());
 
 /** The server is in this process, so this one must not wait for the other without listening. */
-function nibble(/** @type {string[]} */ args, /** @type {any} */ { token, input = '', endpoint = hub.url } = {}) {
+/**
+ * @param {string[]} args
+ * @param {{ token?: string, input?: string, endpoint?: string }} [options]
+ * @returns {Promise<{ status: number | null, stdout: string, stderr: string }>}
+ */
+function nibble(args, { token, input = '', endpoint = hub.url } = {}) {
   const env = { ...process.env, HF_ENDPOINT: endpoint, HF_TOKEN: token ?? '' };
-  /** @type {any} */
   const child = spawn(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
-  /** @type {Record<string, string>} */
   const told = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr']) child[name].on('data', (/** @type {Buffer} */ data) => (told[name] += data));
+  for (const name of /** @type {const} */ (['stdout', 'stderr']))
+    child[name].on('data', (/** @type {Buffer} */ data) => (told[name] += data));
   child.stdin.end(input);
-  return new Promise((resolve) => child.on('close', (/** @type {any} */ status) => resolve({ status, ...told })));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, ...told })));
 }
 
 test('a file is named by its repository and the type of its weights', async () => {

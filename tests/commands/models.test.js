@@ -36,10 +36,11 @@ test('models are imported into a folder, listed, verified, found damaged, and de
   assert.deepEqual([listed.id, listed.state, others], [id, 'complete', []]);
   assert.match(models('list').stdout, /random small/);
   assert.match(models('verify', id).stdout, /all as they were stored\n$/);
-  const chunk = readdirSync(folder, { recursive: true }).find((/** @type {any} */ name) => name.endsWith('.chunk'));
-  const bytes = readFileSync(join(folder, untyped(chunk)));
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const chunk = present(names.find((name) => name.endsWith('.chunk')));
+  const bytes = readFileSync(join(folder, chunk));
   bytes[100] ^= 1;
-  writeFileSync(join(folder, untyped(chunk)), bytes);
+  writeFileSync(join(folder, chunk), bytes);
   const damaged = models('verify', id);
   assert.deepEqual([damaged.status, damaged.stdout], [1, '']);
   assert.match(damaged.stderr, /^nibble: STORE_DAMAGED: [^\n]+\.\n$/);

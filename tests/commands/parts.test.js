@@ -346,8 +346,8 @@ describe('what models and files say', () => {
   }
 
   test('is no command for a terminal, whoever tells it: answers, notes, errors, progress, JSON', () => {
-    for (const way of ['write', 'note', 'complain', 'progress', 'json']) {
-      const text = written(true, (/** @type {any} */ terminal) => terminal[way](EVIL));
+    for (const way of /** @type {const} */ (['write', 'note', 'complain', 'progress', 'json'])) {
+      const text = written(true, (terminal) => terminal[way](EVIL));
       assert.doesNotMatch(text.replace(/^\r/, ''), /(?![\n\t])\p{Cc}/u, way);
       assert.match(text, /52;c;ZXZpbA==/, 'what was hidden is shown');
     }
@@ -386,10 +386,10 @@ describe('what is mistyped', () => {
   const told = (args) => {
     try {
       parse({ name: 'run', options, bare }, args);
-    } catch (/** @type {any} */ error) {
-      return error.message;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
     }
-    return null;
+    return 'nothing';
   };
 
   test('is told with what was probably meant', () => {

@@ -23,7 +23,7 @@ function onTerminal(command) {
   const child = spawn('script', ['-qfc', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
   let shown = '';
   let read = 0;
-  /** @type {any} */
+  /** @type {(reason?: unknown) => void} */
   let wake = () => {};
   child.stdout.setEncoding('utf8').on('data', (text) => {
     shown += text;

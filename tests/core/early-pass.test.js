@@ -19,7 +19,7 @@ async function openArriving(bytes) {
   const whole = header.createModel(options);
   const staging = core.allocate(4 << 20);
   whole.load(bytes.subarray(header.dataOffset), staging);
-  const early = header.createModel(untyped({ ...options, earlyStart: true }));
+  const early = header.createModel({ ...options, earlyStart: true });
   for (const { pointer, position, length } of whole.packedPlaces(0, whole.info.packedBytes)) {
     early.place(position, core.bytes(pointer, length).slice());
   }

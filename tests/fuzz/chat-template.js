@@ -148,9 +148,7 @@ const VALUES = {
   tokens: [...BYTES, ...SPECIAL],
   token_type: Int32Array.from({ length: 259 }, (_, id) => (id < 256 ? 1 : 3)),
 };
-const tokenizer = createTokenizer(
-  untyped({ get: (/** @type {string} */ key) => VALUES[key.replace('tokenizer.ggml.', '')] }),
-);
+const tokenizer = createTokenizer({ get: (/** @type {string} */ key) => VALUES[key.replace('tokenizer.ggml.', '')] });
 
 /** What the templates of tests/jinja are about. */
 const VARIABLES = {
@@ -254,7 +252,7 @@ export default {
       tokenizer,
     );
     for (const { code, message } of chat.warnings) assert.ok(/^[A-Z_]+$/.test(code) && typeof message === 'string');
-    checkText(chat.write(untyped(messages), untyped(options)).text);
+    checkText(chat.write(untyped(messages), options).text);
     return true;
   },
 };

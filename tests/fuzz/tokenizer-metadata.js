@@ -162,7 +162,7 @@ export default {
    * @returns {boolean} whether there is a tokenizer
    */
   run({ entries, texts, said }) {
-    checkTokenizer(createTokenizer(untyped(entries)), { texts, said });
+    checkTokenizer(createTokenizer(entries), { texts, said });
     return true;
   },
 };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createEngine } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
@@ -21,31 +22,31 @@ after(() => engine.unload());
 
 describe('onPrefill', () => {
   test('counts the prompt from its beginning to its end, without what is reused', async () => {
-    /** @type {any[]} */
+    /** @type {import('../../js/base/public-types.js').Prefill[]} */
     const told = [];
     const messages = [{ role: 'user', content: 'word '.repeat(100) }];
     const options = {
       messages,
       temperature: 0,
       maxTokens: 2,
-      onPrefill: (/** @type {any} */ progress) => told.push(progress),
+      onPrefill: (/** @type {import('../../js/base/public-types.js').Prefill} */ progress) => told.push(progress),
     };
     const { promptTokens } = await engine.complete(options).result;
     assert.ok(told.length >= 3, `told ${told.length} times`);
     assert.equal(told[0].tokens, 0);
-    assert.equal(told.at(-1).tokens, told[0].total);
+    assert.equal(told.at(-1)?.tokens, told[0].total);
     for (const { total, reusedTokens } of told) assert.equal(total + reusedTokens, promptTokens);
     const counts = told.map(({ tokens }) => tokens);
     assert.deepEqual(
       counts,
       [...counts].sort((a, b) => a - b),
     );
-    assert.ok(told.at(-1).tokensPerSecond > 0);
+    assert.ok(present(told.at(-1)).tokensPerSecond > 0);
 
     told.length = 0;
     const again = await engine.complete(options).result;
-    assert.equal(told.at(-1).reusedTokens, again.reusedTokens);
-    assert.ok(told.at(-1).total < 10, 'the prompt was there already');
+    assert.equal(told.at(-1)?.reusedTokens, again.reusedTokens);
+    assert.ok(present(told.at(-1)).total < 10, 'the prompt was there already');
   });
 
   test('is not among the tokens that are iterated', async () => {

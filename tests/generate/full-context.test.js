@@ -9,6 +9,8 @@ import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
 import { untyped } from '../untyped.js';
 
+/** @typedef {import('../../js/protocol/calls.js').Dropped} Dropped */
+
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/prompt/messages.js').Message} Message */
 
@@ -74,12 +76,12 @@ describe('onFull: stop', () => {
 describe('onFull: drop-oldest', () => {
   test('a text goes on past the context, keeps its head, and tells what it dropped', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
-    /** @type {any[]} */
+    /** @type {Dropped[]} */
     const told = [];
     const options = {
       tokens: TEXT.slice(0, 200),
       maxTokens: 300,
-      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      onDrop: (/** @type {Dropped} */ dropped) => told.push(dropped),
       ...GREEDY,
     };
     const result = await session.complete(options).result;
@@ -189,12 +191,12 @@ describe('memory that holds one full context, a part of it with another session'
 
   test('onFull: drop-oldest makes room in mid-answer, and tells what it dropped', async () => {
     const session = await budgeted.createSession({ onFull: 'drop-oldest' });
-    /** @type {any[]} */
+    /** @type {Dropped[]} */
     const told = [];
     const options = {
       tokens: TEXT.slice(0, 150),
       maxTokens: 200,
-      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      onDrop: (/** @type {Dropped} */ dropped) => told.push(dropped),
       ...GREEDY,
     };
     const result = await session.complete(options).result;
@@ -216,9 +218,9 @@ describe('memory that holds one full context, a part of it with another session'
     assert.equal(synced.reusedTokens + synced.computedTokens, 230 - 113);
     assert.deepEqual(await session.tokens(), shorter);
     assert.equal(await session.truncate(0), 0);
-    /** @type {any[]} */
+    /** @type {Dropped[]} */
     const told = [];
-    const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
+    const onDrop = (/** @type {Dropped} */ dropped) => told.push(dropped);
     const result = await session.complete({ tokens, maxTokens: 1, onDrop, ...GREEDY }).result;
     assert.deepEqual([result.promptTokens, result.droppedTokens], [117, 113]);
     assert.deepEqual(told, [{ tokens: 113, messages: 0 }]);
@@ -287,12 +289,12 @@ describe('a chat that does not fit', () => {
   test('loses its oldest turns whole, and keeps the system prompt and the last question', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
     const messages = chatOf(12);
-    /** @type {any[]} */
+    /** @type {Dropped[]} */
     const told = [];
     const options = {
       messages,
       maxTokens: 4,
-      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      onDrop: (/** @type {Dropped} */ dropped) => told.push(dropped),
       temperature: 0,
     };
     const result = await session.complete(options).result;
@@ -393,9 +395,9 @@ describe('a chat that does not fit', () => {
       const session = await engine.createSession({ onFull: 'drop-oldest' });
       const messages = chatOf(5, 2);
       [messages[1].content, present(messages.at(-1)).content] = [first, last];
-      /** @type {any[]} */
+      /** @type {Dropped[]} */
       const told = [];
-      const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
+      const onDrop = (/** @type {Dropped} */ dropped) => told.push(dropped);
       const { promptTokens } = await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
       const whole = await engine.countTokens({ messages });
       assert.equal(promptTokens, whole, 'at first it fits');
@@ -411,9 +413,9 @@ describe('a chat that does not fit', () => {
     for (const keep of [0, 7, 60]) {
       const session = await engine.createSession({ onFull: 'drop-oldest', keepTokens: keep });
       const messages = chatOf(5, 2);
-      /** @type {any[]} */
+      /** @type {Dropped[]} */
       const told = [];
-      const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
+      const onDrop = (/** @type {Dropped} */ dropped) => told.push(dropped);
       await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
       assert.ok(told[0]?.messages > 0, `keep ${keep}: ${JSON.stringify(told)}`);
       const left = [SYSTEM, ...messages.slice(1 + told[0].messages)];
@@ -484,8 +486,8 @@ describe('the parts', () => {
     assert.equal(new ChatPrompt(untyped(messages), untyped(read)).nextCut(0, 2), null);
     const plain = new ChatPrompt(
       untyped(messages),
-      untyped((/** @type {any} */ list) => ({
-        tokens: [9, ...list.flatMap((/** @type {any} */ { content }) => [content, content])],
+      untyped((/** @type {{ content: unknown }[]} */ list) => ({
+        tokens: [9, ...list.flatMap(({ content }) => [content, content])],
       })),
     );
     assert.deepEqual(plain.nextCut(0, 3), { cut: 2, keep: 1, tokens: 4 });

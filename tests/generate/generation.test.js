@@ -19,7 +19,7 @@ const CHAT = [{ role: 'user', content: 'hi' }];
 const engines = [];
 after(() => Promise.all(engines.map((engine) => engine.unload())));
 
-/** @param {any} what */
+/** @param {Parameters<typeof scriptedModel>[0]} what */
 async function open(what, options = {}) {
   const engine = await createEngine({ model: scriptedModel(what), threads: 1, ...options });
   engines.push(engine);

@@ -66,14 +66,14 @@ const COLUMNS = [
   ['KL default', (/** @type {{ found: number }} */ { found }) => short(found)],
   ['at most', (/** @type {{ defaultBar: number }} */ { defaultBar: bar }) => short(bar)],
   ["llama.cpp's", (/** @type {{ theirs: number | null }} */ { theirs }) => short(theirs)],
-  ['prompt', (/** @type {{ speed: any }} */ { speed }) => speed?.[0] ?? NOTHING],
-  ['written', (/** @type {{ speed: any }} */ { speed }) => speed?.[1] ?? NOTHING],
+  ['prompt', (/** @type {{ speed?: string[] }} */ { speed }) => speed?.[0] ?? NOTHING],
+  ['written', (/** @type {{ speed?: string[] }} */ { speed }) => speed?.[1] ?? NOTHING],
 ];
 
 /** @param {number | null} value */
 const short = (value) => (value === null ? NOTHING : value === 0 ? '0' : value.toExponential(1));
 
-/** @param {any} cells */
+/** @param {unknown[]} cells */
 const line = (cells) => `| ${cells.join(' | ')} |`;
 
 /** @param {string} document @returns {string[][]} the cells of each row of the table in a document */
@@ -149,8 +149,8 @@ async function measureSpeeds(names) {
         try {
           writeRandomModel(path, { shape: { ...shape, name }, type: SPEED.type });
           found.set(name, [...(found.get(name) ?? []), await speedsOf(path)]);
-        } catch (/** @type {any} */ error) {
-          console.error(`${name}: no speed, since ${error.message}`);
+        } catch (error) {
+          console.error(`${name}: no speed, since ${error instanceof Error ? error.message : error}`);
         }
       }
     }

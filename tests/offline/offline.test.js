@@ -143,7 +143,7 @@ describe('a host without headers', () => {
   /** @type {[how: string, options: import('../chromium.js').ChromiumOptions, script: (() => void) | null][]} */
   const without = [
     ['blocked', { serviceWorkers: 'block' }, null],
-    ['absent', {}, () => delete (/** @type {any} */ (Navigator.prototype).serviceWorker)],
+    ['absent', {}, () => Reflect.deleteProperty(Navigator.prototype, 'serviceWorker')],
     [
       'refused',
       {},
@@ -309,12 +309,14 @@ describe('another version', () => {
         tear();
         served = wanted;
         const failed = await page.evaluate(async () => {
-          const registration = /** @type {any} */ (await navigator.serviceWorker.getRegistration());
-          const found = new Promise((/** @type {(worker: any) => void} */ resolve) => {
+          const registration = /** @type {ServiceWorkerRegistration} */ (
+            await navigator.serviceWorker.getRegistration()
+          );
+          const found = new Promise((/** @type {(worker: ServiceWorker | null) => void} */ resolve) => {
             registration.addEventListener('updatefound', () => resolve(registration.installing), { once: true });
           });
           await registration.update().catch(() => {});
-          const worker = await found;
+          const worker = /** @type {ServiceWorker} */ (await found);
           while (!['redundant', 'installed'].includes(worker.state)) await new Promise((go) => setTimeout(go, 50));
           return worker.state;
         });
@@ -344,7 +346,10 @@ describe('another version', () => {
 describe('what was kept and is gone', () => {
   /** @param {Page} page @param {string} state */
   const footer = (page, state) =>
-    page.waitForFunction((to) => /** @type {any} */ (document.querySelector('#status')).dataset.offline === to, state);
+    page.waitForFunction(
+      (to) => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === to,
+      state,
+    );
 
   test('is not called kept any more: a model deleted in another tab, then the page itself', async () => {
     const server = await servePlainly(site);
@@ -481,7 +486,7 @@ test('the reference is kept from the first look at it on, and not before', async
     }
     await server.close();
     const { path } = JSON.parse(readFileSync(join(site, 'docs/files.json'), 'utf8')).findLast(
-      (/** @type {any} */ file) => /Options/.test(file.path),
+      (/** @type {{ path: string }} */ file) => /Options/.test(file.path),
     );
     await page.goto(`${server.url}${path}`);
     await page.getByRole('button', { name: 'Search' }).click();

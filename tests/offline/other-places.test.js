@@ -32,7 +32,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** @param {any} use */
+/** @template T @param {(page: import('playwright-core').Page) => Promise<T>} use */
 async function withPage(use, context = browser.context) {
   const page = await context.newPage();
   try {
@@ -60,12 +60,11 @@ async function untilKept(page) {
 
 /**
  * A server of a few pages. `answer(path)`: what is sent, or null.
- * @param {any} answer
+ * @param {(path: string) => { body: string | Buffer, type?: string } | null} answer
  * @param {{ port?: number | undefined, headers?: {} | undefined }} [options]
  */
 async function serveAnswers(answer, { port = 0, headers = {} } = {}) {
   const server = createServer((request, response) => {
-    /** @type {any} */
     const found = answer(new URL(present(request.url), 'http://localhost').pathname);
     if (found === null) return response.writeHead(404, headers).end();
     response.writeHead(200, { 'Content-Type': found.type ?? 'text/html', ...headers }).end(found.body);
@@ -87,7 +86,7 @@ for (const [locale, sentence] of untyped([
   test(`opened as a file, the page says what to do (${locale})`, async () => {
     const other = await openChromium({ locale });
     try {
-      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+      await withPage(async (page) => {
         await page.goto(pathToFileURL(join(site, 'index.html')).href);
         await page.locator('#cannot-start').waitFor();
         assert.match(present(await page.locator('#cannot-start').textContent()), sentence);
@@ -101,13 +100,13 @@ for (const [locale, sentence] of untyped([
 test('a browser without what the page needs is told which ones have it, and every other one nothing', async () => {
   const server = await servePlainly(site);
   try {
-    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
-      await page.addInitScript(() => delete (/** @type {any} */ (globalThis).structuredClone));
+    await withPage(async (page) => {
+      await page.addInitScript(() => Reflect.deleteProperty(globalThis, 'structuredClone'));
       await page.goto(server.url);
       await page.locator('#cannot-start').waitFor();
       assert.match(present(await page.locator('#cannot-start').textContent()), /too old.*Chrome.*Firefox.*Safari/);
     });
-    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+    await withPage(async (page) => {
       await page.goto(server.url);
       await untilReady(page);
       assert.equal(await page.locator('#cannot-start').isHidden(), true);
@@ -129,12 +128,12 @@ describe('the service worker', () => {
     );
     const server = await servePlainly(root);
     try {
-      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+      await withPage(async (page) => {
         await page.goto(server.url);
         await untilKept(page);
         const answer = present(await page.goto(`${server.url}blog/`));
         const colour = await page.evaluate(
-          () => getComputedStyle(/** @type {any} */ (document.querySelector('p'))).color,
+          () => getComputedStyle(/** @type {Element} */ (document.querySelector('p'))).color,
         );
         assert.deepEqual([await page.title(), colour], ['ran', 'rgb(1, 2, 3)']);
         const headers = await answer.allHeaders();
@@ -148,7 +147,7 @@ describe('the service worker', () => {
 
   test('gives way to another project that is served at its address on this machine, scripts and all', async () => {
     const server = await servePlainly(site);
-    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+    await withPage(async (page) => {
       await page.goto(server.url);
       await untilKept(page);
     });
@@ -159,7 +158,7 @@ describe('the service worker', () => {
     const other = await serveAnswers((/** @type {string} */ path) => project[path] ?? null, { port: server.port });
     try {
       for (let visit = 0; visit < 2; visit++) {
-        await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+        await withPage(async (page) => {
           await page.goto(other.url);
           assert.equal(await page.title(), 'my other project');
         });
@@ -177,13 +176,13 @@ describe('the service worker', () => {
      */
     async function withProject(parts, use) {
       const server = await servePlainly(site);
-      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+      await withPage(async (page) => {
         await page.goto(server.url);
         await untilKept(page);
       });
       await server.close();
-      /** @type {any} */
-      let release;
+      let release = () => {};
+      /** @type {Promise<void>} */
       const held = new Promise((resolve) => {
         release = resolve;
       });
@@ -200,7 +199,7 @@ describe('the service worker', () => {
       other.listen(server.port, '127.0.0.1');
       await once(other, 'listening');
       try {
-        await withPage((/** @type {import('playwright-core').Page} */ page) => use({ page, url: server.url, release }));
+        await withPage((page) => use({ page, url: server.url, release }));
       } finally {
         release();
         other.closeAllConnections();
@@ -257,7 +256,7 @@ describe('the service worker', () => {
     /** @param {Page} page */
     const count = (page) => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length);
     try {
-      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+      await withPage(async (page) => {
         await page.goto(server.url);
         // The page loads itself once more.
         await page.waitForFunction(() => crossOriginIsolated);
@@ -281,7 +280,7 @@ test('framed by another origin, the page works at the first visit and at those t
   const server = await servePlainly(site);
   const parent = await serveAnswers(() => ({ body: `<!doctype html><iframe src="${server.url}"></iframe>` }));
   try {
-    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+    await withPage(async (page) => {
       await page.goto(parent.url);
       for (let visit = 0; visit < 3; visit++) {
         const state = page.frameLocator('iframe').locator('#model-state[data-state="ready"]');
@@ -320,15 +319,15 @@ describe('the library from another origin', () => {
       },
     );
     try {
-      return await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
+      return await withPage(async (page) => {
         await page.goto(own.url);
         if (attributes !== null) {
-          await page.evaluate((/** @type {any} */ sandbox) => {
+          await page.evaluate((sandbox) => {
             const frame = document.createElement('iframe');
             frame.setAttribute('sandbox', sandbox);
             frame.srcdoc = '<!doctype html><title>A frame</title>';
             document.body.append(frame);
-            return new Promise((/** @type {any} */ resolve) => frame.addEventListener('load', () => resolve()));
+            return new Promise((resolve) => frame.addEventListener('load', () => resolve(null)));
           }, attributes);
         }
         const place = attributes === null ? page.mainFrame() : page.frames()[1];

@@ -60,7 +60,7 @@ function get(path, { method = 'GET', headers = {} } = {}) {
   const { hostname, port } = new URL(server.url);
   return new Promise((resolve, reject) => {
     const sent = request({ hostname, port, path, method, headers }, (response) => {
-      /** @type {any[]} */
+      /** @type {Buffer[]} */
       const pieces = [];
       response.on('data', (piece) => pieces.push(piece));
       response.on('end', () =>

@@ -68,10 +68,9 @@ describe('the site', () => {
     const hashed = (paths) => paths.map((path) => [path, sha256(read(path))]);
     const page = files.filter((path) => path !== 'sw.js' && !isReference(path));
     assert.deepEqual(found, Object.fromEntries(hashed([...page, 'docs/files.json'])));
-    const reference = JSON.parse(read('docs/files.json').toString()).map((/** @type {any} */ file) => [
-      file.path,
-      file.sha256,
-    ]);
+    const reference = JSON.parse(read('docs/files.json').toString()).map(
+      (/** @type {{ path: string, sha256: string }} */ file) => [file.path, file.sha256],
+    );
     assert.deepEqual(reference, hashed(files.filter((path) => isReference(path) && path !== 'docs/files.json')));
   });
 
@@ -214,7 +213,7 @@ test('a model may come over https, over http from the local network, and so only
 test('the models panel says everything in both languages', () => {
   assert.deepEqual(Object.keys(zh), Object.keys(en));
   // A form for one thing may say it in words, and not every language has one.
-  /** @param {any} text */
-  const places = (text) => (text.other ?? text).match(/\{\w+\}/g)?.toSorted() ?? [];
+  /** @param {string | { other: string }} text */
+  const places = (text) => (typeof text === 'string' ? text : text.other).match(/\{\w+\}/g)?.toSorted() ?? [];
   for (const [key, text] of Object.entries(en)) assert.deepEqual(places(untyped(zh)[key]), places(text), key);
 });
