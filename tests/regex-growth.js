@@ -3,7 +3,6 @@
 // such places are looked for first, and the steps of an engine of our own on what they can take are counted then.
 import { parseRegExpLiteral } from '@eslint-community/regexpp';
 import { present } from './present.js';
-import { untyped } from './untyped.js';
 
 // A repetition that ends sooner is a constant, however long it is.
 const BOUND = 1000;

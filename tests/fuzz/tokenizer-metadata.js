@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { TEXTS, VOCABULARIES } from '../tokenizer/vocabularies.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('./random.js').Random} Random */
 /** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */

@@ -312,7 +312,7 @@ describe('completions', () => {
     try {
       const options = untyped({ prompt: 'abc', ...GREEDY, onFull: 'drop-oldest' });
       const controller = new AbortController();
-      const aborted = patient.complete(untyped({ ...options, signal: controller.signal }));
+      const aborted = patient.complete({ ...options, signal: controller.signal });
       let seen = 0;
       for await (const _ of aborted) if (++seen === 3) controller.abort();
       assert.equal((await aborted.result).finishReason, 'cancelled');
@@ -321,7 +321,7 @@ describe('completions', () => {
       for await (const _ of left) break;
       assert.equal((await left.result).finishReason, 'cancelled');
 
-      const early = await patient.complete(untyped({ ...options, signal: AbortSignal.abort() })).result;
+      const early = await patient.complete({ ...options, signal: AbortSignal.abort() }).result;
       assert.deepEqual([early.finishReason, early.completionTokens], ['cancelled', 0]);
 
       const onPrefill = within(() => prefilling.stop());

@@ -282,14 +282,14 @@ test('after a crash of the wasm code, the worker refuses everything', async () =
   const replies = [];
   /** @type {(message: unknown) => void} */
   let send = () => {};
-  const port = untyped({
+  const port = {
     /** @param {object} message */
     post: (message) => replies.push(readReply(structuredClone(message))),
     /** @param {(message: unknown) => void} onMessage */
     listen: (onMessage) => {
       send = onMessage;
     },
-  });
+  };
   const startRuntime = async () => {
     throw new WebAssembly.RuntimeError('unreachable');
   };

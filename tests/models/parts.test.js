@@ -175,9 +175,9 @@ describe('a model in parts at an address', () => {
     for (const model of [address(3), names.map((_, index) => address(index)).reverse()])
       assert.deepEqual((await written(model)).tokens, expected);
     // A server that gives no parts of files, and no sizes.
-    for (const file of untyped(Object.values(files))) file.isSizeless = true;
+    for (const file of Object.values(files)) file.isSizeless = true;
     assert.deepEqual((await written(address(1))).tokens, expected);
-    for (const file of untyped(Object.values(files))) file.isSizeless = false;
+    for (const file of Object.values(files)) file.isSizeless = false;
   });
 
   test('computes while it arrives', async () => {
@@ -226,7 +226,7 @@ describe('a model in parts at an address', () => {
     const [{ state, receivedBytes }] = await models.list();
     assert.equal(state, 'importing');
     assert.ok(receivedBytes > third && receivedBytes < whole.length);
-    untyped(files[`/m/${names[2]}`]).limit = Infinity;
+    files[`/m/${names[2]}`].limit = Infinity;
     const before = server.requests.length;
     /** @type {number[]} */
     const seen = [];
@@ -275,11 +275,11 @@ describe('a model in parts at an address', () => {
     const models = await open(temporaryFolder());
     const controller = new AbortController();
     const third = parts[0].length + parts[1].length;
-    untyped(files[`/m/${names[3]}`]).limit = 1000;
+    files[`/m/${names[3]}`].limit = 1000;
     /** @param {{ loaded: number }} options */
     const onProgress = ({ loaded }) => loaded > third && controller.abort();
     await fails(models.import(address(0), { signal: controller.signal, onProgress }), 'CANCELLED', /cancelled/);
-    untyped(files[`/m/${names[3]}`]).limit = Infinity;
+    files[`/m/${names[3]}`].limit = Infinity;
     const other = splitGguf(readFileSync(writeSmallModel({ layers: 3 })), 5);
     const before = names.map((name) => files[`/m/${name}`].bytes);
     names.forEach((name, index) => {
@@ -397,7 +397,7 @@ describe('parts that make no model', () => {
     ['one cut short', [parts[0], parts[1].subarray(0, parts[1].length - 100), parts[2]], /cannot be read.*cut short/],
   ])) {
     test(`are refused: ${what}`, () =>
-      assert.rejects(createEngine({ model: untyped(given) }), (/** @type {NibbleError} */ error) => {
+      assert.rejects(createEngine({ model: given }), (/** @type {NibbleError} */ error) => {
         assert.match(error.code, /^(MODEL_PARTS_MIXED|GGUF_(BAD_MAGIC|TRUNCATED))$/, error.message);
         assert.match(error.message, words);
         return true;

@@ -200,10 +200,7 @@ describe('a save that is no good', () => {
 
     const newer = await openSaved();
     const path = recordFile(newer.folder, 'chat');
-    writeFileSync(
-      present(path),
-      JSON.stringify({ ...JSON.parse(untyped(readFileSync(untyped(path), 'utf8'))), format: 99 }),
-    );
+    writeFileSync(present(path), JSON.stringify({ ...JSON.parse(readFileSync(untyped(path), 'utf8')), format: 99 }));
     assert.equal(present(await dropped(newer.engine, 'chat')).code, 'SAVE_MISMATCH');
   });
 
@@ -219,7 +216,7 @@ describe('a save that is no good', () => {
     open.push(different);
     // As a file that was replaced at its address: the record of the other model's save gets this model's id.
     const path = recordFile(folder, 'chat');
-    const record = JSON.parse(untyped(readFileSync(untyped(path), 'utf8')));
+    const record = JSON.parse(readFileSync(untyped(path), 'utf8'));
     const backend = await openFolder(folder);
     const target = saveId(present(different.info.storage.id), 'chat');
     const bytes = new Uint8Array(record.bytes);

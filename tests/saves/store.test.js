@@ -131,7 +131,7 @@ test('two that save and restore one key at once leave it whole', async () => {
 });
 
 test('chunks without a record are dropped, but not those of a save under way', async () => {
-  const { backend, shared, make } = untyped(await rig());
+  const { backend, shared, make } = await rig();
   const id = saveId('file:m', 'chat');
   const openRestore = () => ({ write: () => {}, finish: () => 'whole', close: () => {} });
   const restore = () => make().restore('chat', untyped({ openRestore, ...control() }));

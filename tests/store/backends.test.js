@@ -11,7 +11,6 @@ import { openFolder } from '../../js/store/folder.node.js';
 import { folderLeases } from '../../js/store/locks.node.js';
 import { openMemory } from '../../js/store/memory.js';
 import { unreadableRecord } from '../../js/store/record.js';
-import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
 import { untyped } from '../untyped.js';
 import { equal, PROMISES, pattern, readAll, refuses, sameBytes } from './contract.js';
@@ -115,9 +114,9 @@ describe('a folder', () => {
   test('a path that cannot be a folder is refused with the reason', async () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
-    const itself = present(await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening'));
+    const itself = await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening');
     assert.match(itself.message, /is not a folder/);
-    const error = present(await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening'));
+    const error = await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening');
     assert.match(error.message, /not a folder/);
   });
 
