@@ -27,7 +27,7 @@ async function withPage(script, use) {
   const before = async (page) => {
     await driver.scriptEngine(page, script);
     await page.addInitScript(() => {
-      const prototype = /** @type {Record<string, (...given: unknown[]) => IDBRequest>} */ (
+      const prototype = /** @type {Record<string, (this: IDBObjectStore, ...given: unknown[]) => IDBRequest>} */ (
         /** @type {object} */ (IDBObjectStore.prototype)
       );
       for (const name of ['put', 'delete']) {
