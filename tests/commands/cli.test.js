@@ -322,8 +322,7 @@ describe('chat', () => {
 });
 
 describe('info, tokenize, eval, perplexity, bench', () => {
-  const sum = (/** @type {{ packedBytes: number }[]} */ list) =>
-    list.reduce((bytes, one) => bytes + one.packedBytes, 0);
+  const sum = (/** @type {{ packedBytes: number }[]} */ list) => list.reduce((sum, one) => sum + one.packedBytes, 0);
   test('info tells model and memory', async () => {
     const page = (await nibble(['info', model, '-c', '64', '--tensors'])).stdout;
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
