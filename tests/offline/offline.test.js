@@ -346,10 +346,7 @@ describe('another version', () => {
 describe('what was kept and is gone', () => {
   /** @param {Page} page @param {string} state */
   const footer = (page, state) =>
-    page.waitForFunction(
-      (to) => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === to,
-      state,
-    );
+    page.waitForFunction((to) => document.querySelector('#status')?.getAttribute('data-offline') === to, state);
 
   test('is not called kept any more: a model deleted in another tab, then the page itself', async () => {
     const server = await servePlainly(site);
@@ -429,8 +426,7 @@ test('parts of kept files come as a server would send them, and everything else 
       );
     const size = model.length;
     assert.deepEqual(await ask('bytes=4-9'), {
-      status: 206,
-      range: `bytes 4-9/${size}`,
+      ...{ status: 206, range: `bytes 4-9/${size}` },
       bytes: [...model.subarray(4, 10)],
     });
     assert.deepEqual((await ask(`bytes=${size - 3}-`)).bytes, [...model.subarray(-3)]);
