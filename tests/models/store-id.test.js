@@ -131,10 +131,7 @@ describe('an id of the caller', () => {
       5,
     ]) {
       const error = await failure(createEngine({ model: `${origin}/m.gguf`, store, id: untyped(id) }));
-      assert.deepEqual(
-        [error.code, error.details?.option],
-        ['INVALID_ARGUMENT', id === 5 ? 'id' : error.details?.option],
-      );
+      assert.deepEqual([error.code, error.details?.option], ['INVALID_ARGUMENT', 'id']);
     }
     const both = await failure(createEngine({ model: { stored: 'a' }, store, id: 'b' }));
     assert.deepEqual([both.code, both.details?.option], ['INVALID_ARGUMENT', 'id']);

@@ -413,6 +413,7 @@ test('parts of kept files come as a server would send them, and everything else 
     await untilReady(page);
     await untilKept(page);
     server.paths.length = 0;
+    const asked = () => server.paths.filter((path) => path !== '/sw.js'); // The browser looks for newer ones now and then.
     const model = readFileSync(join(site, 'models/nibble-tiny.gguf'));
     /** @param {string | null} range */
     const ask = (range, path = 'models/nibble-tiny.gguf', method = 'GET') =>
@@ -432,11 +433,11 @@ test('parts of kept files come as a server would send them, and everything else 
     assert.deepEqual((await ask(`bytes=${size - 3}-`)).bytes, [...model.subarray(-3)]);
     assert.equal((await ask(`bytes=${size}-`)).status, 416);
     assert.deepEqual((await ask(null, 'models/nibble-tiny.gguf', 'HEAD')).bytes, []);
-    assert.deepEqual(server.paths, [], 'the server was asked for none of it');
+    assert.deepEqual(asked(), [], 'the server was asked for none of it');
 
     assert.equal((await ask(null, 'gone')).status, 500);
     assert.equal((await ask(null, 'gone')).status, 500);
-    assert.deepEqual(server.paths, ['/gone', '/gone'], 'a failed answer is not kept');
+    assert.deepEqual(asked(), ['/gone', '/gone'], 'a failed answer is not kept');
     const names = await page.evaluate(async () => {
       const [name] = await caches.keys();
       return (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname);
