@@ -1,17 +1,15 @@
 // A fetch() for Node that goes through the proxy which the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY): that of
 // Node does so only in newer versions, and only where a process was started so. It asks for files, and for no more:
 // requests without a body, redirects not followed.
-import http from 'node:http';
-import https from 'node:https';
 import { Readable } from 'node:stream';
-import tls from 'node:tls';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { NibbleError } from '../base/errors.js';
 import { reasonOf } from '../base/system-errors.js';
 
 /** @typedef {import('./relayed-fetch.js').Fetch} Fetch */
 /** @typedef {Record<string, string | undefined>} Environment */
-/** @typedef {{ response: http.IncomingMessage, socket: import('node:net').Socket }} Connected */
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {{ response: IncomingMessage, socket: import('node:net').Socket }} Connected */
+/** @typedef {Awaited<ReturnType<typeof loadModules>>} Modules */
 
 /**
  * @param {Environment} [environment]
@@ -21,14 +19,17 @@ export function proxyFetch(environment = process.env) {
   const proxies = { 'https:': named(environment, 'https_proxy'), 'http:': named(environment, 'http_proxy') };
   if (proxies['https:'] === undefined && proxies['http:'] === undefined) return null;
   const direct = directHosts(named(environment, 'no_proxy') ?? '');
-  /** @type {Map<string, { proxy: URL, agent: http.Agent }>} */
+  /** @type {Promise<Modules> | undefined} */
+  let loading;
+  /** @type {Map<string, { proxy: URL, agent: import('node:http').Agent }>} */
   const agents = new Map();
-  const agentFor = (/** @type {'http:' | 'https:'} */ protocol, /** @type {string} */ text) => {
+  /** @param {Modules} modules @param {'http:' | 'https:'} protocol @param {string} text */
+  const agentFor = (modules, protocol, text) => {
     const key = `${protocol}${text}`;
     const known = agents.get(key);
     if (known !== undefined) return known;
     const proxy = readProxy(text, protocol);
-    const agent = protocol === 'https:' ? tunnels(proxy) : new http.Agent({ keepAlive: true });
+    const agent = protocol === 'https:' ? tunnels(modules, proxy) : new modules.http.Agent({ keepAlive: true });
     agents.set(key, { proxy, agent });
     return { proxy, agent };
   };
@@ -38,8 +39,21 @@ export function proxyFetch(environment = process.env) {
     if ((protocol !== 'https:' && protocol !== 'http:') || direct(target)) return fetch(url, init);
     const text = proxies[protocol];
     if (text === undefined) return fetch(url, init);
-    return ask(target, init, agentFor(protocol, text));
+    loading ??= loadModules();
+    const modules = await loading;
+    return ask(modules, target, init, agentFor(modules, protocol, text));
   };
+}
+
+/** For the first request that goes through a proxy: with them, each engine would take longer to start. */
+async function loadModules() {
+  const [http, https, tls, zlib] = await Promise.all([
+    import('node:http'),
+    import('node:https'),
+    import('node:tls'),
+    import('node:zlib'),
+  ]);
+  return { http, https, tls, zlib };
 }
 
 const SILENT_MILLISECONDS = 20_000;
@@ -90,14 +104,19 @@ function directHosts(list) {
   };
 }
 
-/** An agent whose connections lead through a proxy to servers that speak https. @param {URL} proxy */
-function tunnels(proxy) {
+/**
+ * An agent whose connections lead through a proxy to servers that speak https.
+ * @param {Modules} modules
+ * @param {URL} proxy
+ */
+function tunnels(modules, proxy) {
+  const { https, tls } = modules;
   const agent = new https.Agent({ keepAlive: true });
   /** @type {any} */ (agent).createConnection = (
-    /** @type {tls.ConnectionOptions} */ options,
-    /** @type {(error: unknown, socket?: tls.TLSSocket) => void} */ callback,
+    /** @type {import('node:tls').ConnectionOptions} */ options,
+    /** @type {(error: unknown, socket?: import('node:tls').TLSSocket) => void} */ callback,
   ) => {
-    connect(proxy, options).then(
+    connect(modules, proxy, options).then(
       (socket) => callback(null, tls.connect({ ...options, socket, servername: options.servername || undefined })),
       callback,
     );
@@ -105,10 +124,16 @@ function tunnels(proxy) {
   return agent;
 }
 
-/** @param {URL} proxy @param {tls.ConnectionOptions} to @returns {Promise<import('node:net').Socket>} */
-async function connect(proxy, { host, port }) {
+/**
+ * @param {Modules} modules
+ * @param {URL} proxy
+ * @param {import('node:tls').ConnectionOptions} to
+ * @returns {Promise<import('node:net').Socket>}
+ */
+async function connect(modules, proxy, { host, port }) {
   const path = `${host?.includes(':') ? `[${host}]` : host}:${port}`;
-  const request = requestTo(proxy, { method: 'CONNECT', path, headers: { host: path, ...credentialsOf(proxy) } });
+  const headers = { host: path, ...credentialsOf(proxy) };
+  const request = requestTo(modules, proxy, { method: 'CONNECT', path, headers });
   const { response, socket } = await new Promise(
     (/** @type {(connected: Connected) => void} */ resolve, /** @type {(error: unknown) => void} */ reject) => {
       request.on('connect', (response, socket) => resolve({ response, socket }));
@@ -124,8 +149,8 @@ async function connect(proxy, { host, port }) {
   throw refused(proxy, response.statusCode ?? 0);
 }
 
-/** @param {URL} proxy @param {http.RequestOptions} options */
-function requestTo(proxy, options) {
+/** @param {Modules} modules @param {URL} proxy @param {import('node:http').RequestOptions} options */
+function requestTo({ http, https }, proxy, options) {
   const { hostname, port, protocol } = proxy;
   const host = hostname.replace(/^\[|\]$/g, '');
   return (protocol === 'https:' ? https : http).request({ host, port: port || undefined, agent: false, ...options });
@@ -138,20 +163,26 @@ function credentialsOf({ username, password }) {
   return { 'proxy-authorization': `Basic ${Buffer.from(text).toString('base64')}` };
 }
 
-/** @param {URL} target @param {RequestInit} init @param {{ proxy: URL, agent: http.Agent }} way @returns {Promise<Response>} */
-function ask(target, { headers, signal }, { proxy, agent }) {
+/**
+ * @param {Modules} modules
+ * @param {URL} target
+ * @param {RequestInit} init
+ * @param {{ proxy: URL, agent: import('node:http').Agent }} way
+ * @returns {Promise<Response>}
+ */
+function ask(modules, target, { headers, signal }, { proxy, agent }) {
   const all = { ...Object.fromEntries(new Headers(headers)), 'accept-encoding': 'identity', host: target.host };
   const options = { agent, signal: signal ?? undefined };
   const request =
     target.protocol === 'https:'
-      ? https.request(target, { ...options, headers: all })
-      : requestTo(proxy, { ...options, path: target.href, headers: { ...all, ...credentialsOf(proxy) } });
+      ? modules.https.request(target, { ...options, headers: all })
+      : requestTo(modules, proxy, { ...options, path: target.href, headers: { ...all, ...credentialsOf(proxy) } });
   return new Promise((resolve, reject) => {
     request.on('response', (response) => {
       if (response.statusCode === 407) {
         response.destroy();
         reject(refused(proxy, 407));
-      } else resolve(responseOf(response, target));
+      } else resolve(responseOf(modules, response, target));
     });
     request.on('error', (cause) => {
       // What a tunnel says, it says of the proxy; without one, all that answers is the proxy.
@@ -162,19 +193,25 @@ function ask(target, { headers, signal }, { proxy, agent }) {
   });
 }
 
-/** @type {Record<string, (() => import('node:stream').Duplex) | undefined>} */
-const DECODERS = { gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate, br: createBrotliDecompress };
+/** @type {Record<string, 'createGunzip' | 'createInflate' | 'createBrotliDecompress' | undefined>} */
+const DECODERS = {
+  gzip: 'createGunzip',
+  'x-gzip': 'createGunzip',
+  deflate: 'createInflate',
+  br: 'createBrotliDecompress',
+};
 const WITHOUT_BODY = [204, 205, 304];
 
-/** @param {http.IncomingMessage} message @param {URL} target */
-function responseOf(message, target) {
+/** @param {Modules} modules @param {IncomingMessage} message @param {URL} target */
+function responseOf({ zlib }, message, target) {
   const status = message.statusCode ?? 0;
   const headers = new Headers();
   for (const [name, values = []] of Object.entries(message.headersDistinct)) {
     for (const value of values) headers.append(name, value);
   }
   // As fetch() does it, although nothing packed was asked for.
-  const decoder = DECODERS[headers.get('content-encoding') ?? '']?.();
+  const createDecoder = DECODERS[headers.get('content-encoding') ?? ''];
+  const decoder = createDecoder && zlib[createDecoder]();
   const stream = decoder === undefined ? message : message.on('error', (error) => decoder.destroy(error)).pipe(decoder);
   const isEmpty = WITHOUT_BODY.includes(status);
   if (isEmpty) message.resume();

@@ -7,17 +7,20 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { storedIdOf } from '../../js/hub/repository.js';
-import { createEngine, describeModel, listRepository, openModelStore, readHubAddress } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { splitGguf, splitNames } from '../gguf-splitter.js';
 import { serveHub } from '../hub-server.js';
 import { portOf } from '../port.js';
 import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { untyped } from '../untyped.js';
 
 /** @typedef {import('../hub-server.js').Hub} Hub */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+const { listRepository, readHubAddress } = library;
+const { createEngine, describeModel, openModelStore } = await createThreadLibrary();
 const bytes = readFileSync(writeSmallModel());
 const other = readFileSync(writeSmallModel({ layers: 3 }));
 const TOKEN = 'hf_secret';
@@ -187,6 +190,7 @@ describe('the hub', () => {
   });
 
   test('gives models to createEngine() and describeModel() by any address', async () => {
+    const { createEngine, describeModel } = library;
     for (const model of [
       'owner/small-GGUF',
       'hf.co/owner/small-GGUF:Q6_K',
@@ -394,6 +398,7 @@ describe('the hub', () => {
   });
 
   test('alone is told the token: no server it redirects to, no store and no other host', async () => {
+    const { createEngine, openModelStore } = library;
     const folder = temporaryFolder();
     const options = { hub: { url: hub.url, token: TOKEN }, store: { folder } };
     hub.requests.length = hub.served.length = 0;

@@ -1,14 +1,16 @@
-// Stored models as callers meet them: createEngine() with a store, openModelStore(), and what either refuses.
+// Stored models as callers meet them: createEngine() with a store, openModelStore(), and what either refuses. Those of
+// `library` have workers of their own.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { code } from '../errors.js';
 import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { untyped } from '../untyped.js';
 import { serveFile } from './rig.js';
 
@@ -16,6 +18,7 @@ import { serveFile } from './rig.js';
 /** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+const { createEngine, describeModel, openModelStore } = await createThreadLibrary();
 const CHUNK = 10_000;
 
 /** @type {string} */
@@ -36,8 +39,8 @@ let id;
 const opened = [];
 
 /** Loads, writes a little and unloads. @param {import('../../js/base/public-types.js').EngineOptions} options */
-async function load(options) {
-  const engine = await createEngine({ threads: 1, ...options });
+async function load(options, create = createEngine) {
+  const engine = await create({ threads: 1, ...options });
   try {
     const { tokens } = await engine.complete({ tokens: [1, 2, 3], maxTokens: 8, temperature: 0, ignoreEos: true })
       .result;
@@ -47,8 +50,8 @@ async function load(options) {
   }
 }
 
-async function openStore(options = {}) {
-  const models = await openModelStore({ store, ...options });
+async function openStore(open = openModelStore) {
+  const models = await open({ store });
   opened.push(models);
   return models;
 }
@@ -90,16 +93,13 @@ describe('createEngine() with a store', () => {
   test('stores, and the next time loads from the store with the server gone', async () => {
     /** @type {string[]} */
     const phases = [];
-    const first = await load({ model: server.url, store });
+    /** @param {{ phase: string }} progress */
+    const onProgress = ({ phase }) => phases.push(phase);
+    const first = await load({ model: server.url, store }, library.createEngine);
     assert.deepEqual([first.storage.kind, first.storage.id, first.storage.state], ['folder', id, 'imported']);
     server.offline = true;
     for (const model of [server.url, { stored: id }]) {
-      const { tokens, storage, file, name } = await load({
-        model,
-        store,
-        /** @param {{ phase: string }} options */
-        onProgress: ({ phase }) => phases.push(phase),
-      });
+      const { tokens, storage, file, name } = await load({ model, store, onProgress }, library.createEngine);
       assert.deepEqual(tokens, expected);
       assert.equal(storage.state, 'stored');
       assert.equal(name, 'random small');
@@ -237,7 +237,7 @@ describe('a ModelStore', () => {
   });
 
   test('imports, lists, verifies, renames and deletes', async () => {
-    const models = await openStore();
+    const models = await openStore(library.openModelStore);
     assert.equal(models.kind, 'folder');
     assert.deepEqual(await models.list(), []);
     /** @type {string[]} */
@@ -334,7 +334,7 @@ describe('a ModelStore', () => {
   });
 
   test('what another is reading is not deleted, what another is storing not renamed either', async () => {
-    const models = await openStore();
+    const models = await openStore(library.openModelStore);
     await models.import(server.url);
     const backend = await openFolder(folder);
     await backend.lock(id, { shared: true }, async () => {
@@ -396,10 +396,12 @@ describe('a ModelStore', () => {
   });
 
   test('two stores that import the same model fetch it once', async () => {
-    const [one, two] = [await openStore(), await openStore()];
+    const [one, two] = [await openStore(library.openModelStore), await openStore(library.openModelStore)];
     const both = await Promise.all([one.import(server.url), two.import(server.url)]);
     assert.deepEqual(both[0], both[1]);
-    const asked = server.requests.reduce((sum, { start, end }) => sum + end - start, 0);
+    // The one that comes later may ask for a byte, to learn whether there is a newer file.
+    const parts = server.requests.filter(({ start, end }) => end - start > 1);
+    const asked = parts.reduce((sum, { start, end }) => sum + end - start, 0);
     assert.ok(asked <= bytes.length, `${asked} bytes were asked for`);
   });
 

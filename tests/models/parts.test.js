@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { openModelSource } from '../../js/models/parts.js';
 import { describeSource } from '../../js/sources/descriptor.js';
 import { openFile } from '../../js/sources/file.node.js';
@@ -16,6 +16,7 @@ import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
 import { present } from '../present.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { untyped } from '../untyped.js';
 import { startRuntime } from './rig.js';
 
@@ -25,6 +26,8 @@ import { startRuntime } from './rig.js';
 /** @typedef {import('../../js/base/public-types.js').StoredModel} StoredModel */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+const threadLibrary = await createThreadLibrary();
+const { createEngine, describeModel, openModelStore } = threadLibrary;
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const whole = readFileSync(writeSmallModel({ ...SMALL_SHAPE, layers: 6, width: 128, ffn: 512, heads: 8, tied: false }));
 const GREEDY = { prompt: 'a few words', maxTokens: 8, temperature: 0, ignoreEos: true };
@@ -43,8 +46,8 @@ const fails = (promise, code, words) =>
   });
 
 /** @param {import('../../js/base/public-types.js').ModelSource} model */
-async function written(model, options = {}) {
-  const engine = await createEngine({ model, threads: 1, ...options });
+async function written(model, options = {}, create = createEngine) {
+  const engine = await create({ model, threads: 1, ...options });
   try {
     const { tokens } = await engine.complete(GREEDY).result;
     return { tokens, info: engine.info };
@@ -100,7 +103,11 @@ describe('a model in parts', () => {
     });
   }
 
-  for (const count of COUNTS) {
+  // What a caller gives goes whole to a worker of its own, too.
+  for (const [count, { createEngine, describeModel }] of /** @type {[number, typeof threadLibrary][]} */ ([
+    [COUNTS[0], library],
+    [COUNTS[1], threadLibrary],
+  ])) {
     const parts = splitGguf(whole, count);
     test(`writes the same by each way to it: ${count} parts`, async () => {
       const paths = writeParts(parts);
@@ -117,7 +124,7 @@ describe('a model in parts', () => {
         [paths[0], ...files.slice(0, -1)],
       ];
       for (const model of models) {
-        const { tokens, info } = await written(model);
+        const { tokens, info } = await written(model, {}, createEngine);
         assert.deepEqual([tokens, info.file.bytes], [expected, whole.length]);
       }
       const described = await describeModel(paths[1]);
