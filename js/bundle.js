@@ -9,6 +9,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
 import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
 import { buildTypes } from './declarations.js';
+import { notices } from './notices.js';
 import { buildReference, REFERENCE } from './reference.js';
 
 // The checksum's is in worker.js.
@@ -29,6 +30,8 @@ const LIBRARY_OUTPUTS = [
 const RELEASE_NOTE = 'build/wasm/node/release.json';
 const NODE_WORKER = 'build/node/worker.js';
 const NODE_WORKER_ENTRY = 'js/worker.node.js';
+const NODE_GLUE = 'build/node/nibble.mjs';
+const NODE_GLUE_SOURCE = 'build/wasm/node/nibble.mjs';
 
 export const SITE = 'build/site';
 const SERVICE_WORKER = 'sw.js';
@@ -55,7 +58,6 @@ const SHARED = {
   target: 'es2022',
   platform: 'browser',
   charset: 'utf8',
-  legalComments: 'linked',
   logLevel: 'warning',
 };
 
@@ -87,7 +89,7 @@ export async function buildLibrary(outdir, plugins = [], release = { name: null,
     banner: { js: '"use strict";' }, // which a classic script, unlike a module, has to say
     define: told(release),
     outdir,
-    plugins,
+    plugins: [...plugins, notices({ compiled: true })],
   };
   for (const [name, format] of Object.entries(LIBRARY_FORMATS)) {
     await build({ ...settings, entryPoints: { [name]: LIBRARY_ENTRIES[name] }, format });
@@ -111,20 +113,17 @@ async function buildNodeWorker(release) {
     outfile: NODE_WORKER,
     alias: { '#release': './js/base/release.web.js' },
     define: told(release),
+    plugins: [notices({ elsewhere: '../web/worker.js.LEGAL.txt' })],
+  });
+  // What each thread loads, half as long: it takes less of the package.
+  await build({
+    entryPoints: [NODE_GLUE_SOURCE],
+    outfile: NODE_GLUE,
+    format: 'esm',
+    minify: true,
+    absWorkingDir: ROOT,
   });
 }
-
-// Its licence asks for its notice in every copy, and the bundler keeps only comments that are marked as such.
-/** @type {import('esbuild').Plugin} */
-const MARKDOWN_NOTICE = {
-  name: 'markdown-notice',
-  setup({ onLoad }) {
-    onLoad({ filter: /marked[\\/]lib[\\/]marked\.esm\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(/^\/\*\*/, '/*!'),
-      loader: 'js',
-    }));
-  },
-};
 
 // The library lies beside the page's script, from whichever folder of web/ it is imported.
 /** @type {import('esbuild').Plugin} */
@@ -137,7 +136,7 @@ const LIBRARY_BESIDE = {
 
 async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package.json', 'package-lock.json', ...WASM_OUTPUTS]);
-  const outputs = [...LIBRARY_OUTPUTS, NODE_WORKER];
+  const outputs = [...LIBRARY_OUTPUTS, NODE_WORKER, NODE_GLUE];
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, [...outputs, RELEASE_NOTE]);
   const now = new Date();
   // It is seen to be of its sources by the time that it bears: see js/client/worker-file.node.js.
@@ -167,15 +166,16 @@ async function bundleSite() {
   if (stamp.fresh()) return;
   // What an earlier build left must not be taken for a part of this one.
   rmSync(join(ROOT, SITE), { recursive: true, force: true });
+  // Before the page's script, whose notices name the library's.
+  for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   const { build } = await import('esbuild');
   await build({
     ...SHARED,
     entryPoints: PAGE_ENTRIES,
     outdir: SITE,
     format: 'esm',
-    plugins: [LIBRARY_BESIDE, MARKDOWN_NOTICE],
+    plugins: [LIBRARY_BESIDE, notices({ elsewhere: 'nibble/worker.js.LEGAL.txt' })],
   });
-  for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   for (const name of namesIn(REFERENCE)) copy(`${REFERENCE}/${name}`, `${SITE}/${DOCS}${name}`);
   if (existsSync(join(ROOT, MODEL))) copy(MODEL, `${SITE}/${MODEL}`);
   // Its lines are for who edits it.

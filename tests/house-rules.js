@@ -19,6 +19,7 @@ const SCRIPTS = [
   'wasm/shell.js',
   'js/bundle.js',
   'js/declarations.js',
+  'js/notices.js',
   'js/reference.js',
   'js/reference-pages.js',
   'js/reference-theme.js',

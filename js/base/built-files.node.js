@@ -2,7 +2,7 @@
 // it becomes a part of.
 
 /** Emscripten's glue, which each thread loads too. */
-export const GLUE = new URL('../../build/wasm/node/nibble.mjs', import.meta.url);
+export const GLUE = new URL('../../build/node/nibble.mjs', import.meta.url);
 
 /** The folder of the wasm, of the same files that a page gets. */
 export const WASM = new URL('../../build/web/', import.meta.url);

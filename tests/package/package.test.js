@@ -36,8 +36,8 @@ const WANTED = [
   /^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/,
   /^js\/([\w-]+\/)*([\w.-]+\.js|[A-Z]+\.md)$/,
   /^build\/types\/([\w-]+\/)*[\w.-]+\.d\.ts$/,
-  /^build\/wasm\/node\/(nibble\.mjs|release\.json)$/,
-  /^build\/node\/worker\.js(\.LEGAL\.txt)?$/,
+  /^build\/wasm\/node\/release\.json$/,
+  /^build\/node\/(nibble\.mjs|worker\.js(\.LEGAL\.txt)?)$/,
   /^build\/web\/((index|worker)\.js|worker\.js\.LEGAL\.txt|nibble-(relaxed|simd128)\.wasm)$/,
   /^models\/(nibble-tiny\.gguf|README\.md|NIBBLE-TINY\.md)$/,
 ];
