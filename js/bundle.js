@@ -183,7 +183,8 @@ async function bundleSite() {
   mkdirSync(join(ROOT, SITE, dirname(CATALOGUE)), { recursive: true });
   writeFileSync(join(ROOT, SITE, CATALOGUE), JSON.stringify(catalogue));
   for (const name of namesIn('web')) {
-    if (name === START || /\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
+    if (name === START || /\.(webmanifest|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
+    if (/\.(html|svg)$/.test(name)) copyWithoutIndents(`web/${name}`, `${SITE}/${name}`);
   }
   await sealSite(join(ROOT, SITE));
   stamp.write();
@@ -223,6 +224,12 @@ const sha256 = (/** @type {string | Uint8Array} */ bytes) => createHash('sha256'
 /** The files below a folder as paths in it, with '/' between their parts. @param {string} folder */
 function namesIn(folder) {
   return filesBelow([folder]).map((path) => relative(join(ROOT, folder), path).split(sep).join('/'));
+}
+
+/** Of markup that has no text in which spaces count. @param {string} from @param {string} to */
+function copyWithoutIndents(from, to) {
+  mkdirSync(dirname(join(ROOT, to)), { recursive: true });
+  writeFileSync(join(ROOT, to), readFileSync(join(ROOT, from), 'utf8').replace(/\n\s+/g, '\n'));
 }
 
 /** @param {string} from @param {string} to */

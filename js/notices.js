@@ -17,6 +17,8 @@ const NOTICE_ENDING = '.LEGAL.txt';
 // One that is shorter is no longer than the words that would stand for it.
 const SHORTEST_REPEATED = 60;
 
+// What is said in files of licences to others than who uses the code.
+const NO_TERMS = /^(# License information|## Contribution License Agreement|If you contribute code|Special thank you)/;
 const MIT_ABOVE = 'The text of the MIT License stands above.';
 // What the compiler links into the wasm, and the glue that it writes, come from no package.
 /** @type {Package[]} */
@@ -75,7 +77,7 @@ function readPackage(name) {
 function termsOf(text) {
   const paragraphs = text.split(/\n\s*\n/).map((each) => each.replace(/\s+/g, ' ').trim());
   const end = paragraphs.indexOf('END OF TERMS AND CONDITIONS');
-  return paragraphs.slice(0, end < 0 ? undefined : end).filter((each) => each !== '');
+  return paragraphs.slice(0, end < 0 ? undefined : end).filter((each) => each !== '' && !NO_TERMS.test(each));
 }
 
 /** @param {string} script @param {Package[]} packages @param {string} [elsewhere] */

@@ -81,13 +81,16 @@ export function contextFull(problem, details) {
   return withRemedy('CONTEXT_FULL', problem, { name: 'larger-context', sentence }, { details });
 }
 
+/** An address without what stands in it before a server's name. @param {string} text */
+export const withoutPassword = (text) => text.replace(/^((?:url:)?https?:[\\/]*)[^\\/?#]*@/i, '$1…@');
+
 /** @param {string} name as it was asked for @param {string} id */
 export const notStored = (name, id) =>
   withRemedy(
     'STORE_MISSING',
-    `There is no stored model "${name}".`,
+    `There is no stored model "${withoutPassword(name)}".`,
     { name: 'list-models', sentence: 'list() tells which there are.' },
-    { details: { id } },
+    { details: { id: withoutPassword(id) } },
   );
 
 /** Bytes that came are not those that were meant. @param {string} what of which they are @param {string} found @param {string} expected SHA-256s */

@@ -14,6 +14,7 @@ import {
   oneOf,
   readAll,
   readTokens,
+  refusePassword,
   seed,
   string,
   strings,
@@ -61,16 +62,20 @@ const MAX_NAME = 200;
 
 /** @type {Reader<string>} */
 function readLabel(option, text) {
+  refusePassword(option, text);
   const plain =
     typeof text === 'string' && text.trim() !== '' && text.length <= MAX_NAME && !/[\p{Cc}\p{Cs}]/u.test(text);
   if (!plain) throw invalid(option, text, `a text of 1 to ${MAX_NAME} characters on one line`);
   return text;
 }
 
+/** @type {Reader<string | null>} */
+const label = (name, value) => (value === undefined || value === null ? null : readLabel(name, value));
+
 /** What a model is stored under, in place of an id that is made of where it comes from. @type {Reader<string | null>} */
 function storeId(name, value) {
   if (value === undefined || value === null) return null;
-  if (MADE_ID.test(String(value)))
+  if (typeof value === 'string' && MADE_ID.test(value))
     throw invalid(name, value, 'an id that begins with none of url:, file:, bytes: and session:');
   return readLabel(name, value);
 }
@@ -83,7 +88,7 @@ const STORED = { id: storeId, sha256 };
 
 export const readStoredAs = readAll(STORED);
 
-export const readImportOptions = readAll({ name: string, ...STORED, keepPartial: boolean(true) });
+export const readImportOptions = readAll({ name: label, ...STORED, keepPartial: boolean(true) });
 
 /** What a stored model is called. @param {unknown} name */
 export const readStoredName = (name) => readLabel('name', name);

@@ -60,6 +60,23 @@ export function checkSignal(signal) {
   if (typeof aborted !== 'boolean' || !listens) throw invalid('signal', signal, 'an AbortSignal');
 }
 
+/** Whether it is an address with a user name or a password in it, also inside of the id of a stored model. @param {unknown} text */
+export const hasPassword = (text) => /^\s*(url:)?https?:[\\/]*[^\\/?#]*@/i.test(String(text));
+
+/**
+ * No fetch() takes an address with a user name or a password in it, and it would be kept and shown.
+ * @param {string} option
+ * @param {unknown} text
+ * @throws {NibbleError} INVALID_ARGUMENT, which shows nothing of it
+ */
+export function refusePassword(option, text) {
+  if (typeof text !== 'string' || !hasPassword(text)) return;
+  const found = 'an address with a user name or a password in it';
+  const expected = "one without; pass these by the option headers, as { Authorization: 'Basic …' }";
+  const message = `The option ${option} is ${found}; expected ${expected}.`;
+  throw new NibbleError('INVALID_ARGUMENT', message, { details: { option, found, expected } });
+}
+
 /** @param {unknown} value */
 function describe(value) {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
@@ -67,7 +84,8 @@ function describe(value) {
   try {
     return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)).slice(0, 60);
   } catch {
-    return String(value);
+    // In a circle, or of a kind that cannot be written; without a prototype it is no text either.
+    return Array.isArray(value) ? 'an array' : 'an object';
   }
 }
 

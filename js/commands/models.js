@@ -1,5 +1,6 @@
 // nibble models: the models that a folder keeps for --store.
 import { existsSync } from 'node:fs';
+import { withoutPassword } from '../base/errors.js';
 import { NibbleError, openModelStore } from '../index.node.js';
 import { accessOptions, tellToken } from './access.js';
 import { ACCESS, didYouMean, UsageError } from './arguments.js';
@@ -93,7 +94,7 @@ async function storedModel(store, given) {
   const id = findStored(models, given)?.id ?? (await store.idOf({ stored: given }));
   const found = models.find((model) => model.id === id);
   if (found !== undefined) return found;
-  throw missing(`The model "${given}" is not in this folder; "nibble models list" tells which are.`);
+  throw missing(`The model "${withoutPassword(given)}" is not in this folder; "nibble models list" tells which are.`);
 }
 
 /** @param {StoredModel} model */

@@ -1,7 +1,7 @@
 // Who asks for a file, and how: the headers, the credentials and the fetch() that a caller gives, and an access token of a
 // hub. Headers are told to the server that was asked, and to nobody that this one redirects to.
 import { NibbleError } from '../base/errors.js';
-import { oneOf } from '../base/readers.js';
+import { hasPassword, oneOf } from '../base/readers.js';
 import { failed } from './errors.js';
 import { checkedFetch, fetchThrough, serveFetch } from './relayed-fetch.js';
 
@@ -197,6 +197,7 @@ export async function accessFetch(url, init, { origin, headers, isOwn, credentia
     await response.body?.cancel();
     if (redirects === MOST_REDIRECTS) throw new TypeError('there are too many redirects');
     at = new URL(next, at).href;
+    if (hasPassword(at)) throw new TypeError('the server redirects to an address with a password in it');
     if (!/^https?:/i.test(at)) throw new TypeError(`the server redirects to an address that is none of a file`);
     // It is not told again on a way back.
     mayTell &&= isFor(at);

@@ -1,5 +1,6 @@
 // What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
 import { NibbleError, shortened } from '../base/errors.js';
+import { hasPassword } from '../base/readers.js';
 import { HUB_HOSTS } from '../download/access.js';
 import { firstName } from '../sources/part-names.js';
 
@@ -109,6 +110,8 @@ function unfit(option, found, expected, variables) {
 
 /** What an address of the hub names, as readHubAddress() tells. Nothing is asked of anybody. @param {string} text @param {Hub} hub @returns {HubAddress | null} */
 export function addressAt(text, hub) {
+  // Whoever fetches it says what is wrong with a password there.
+  if (typeof text !== 'string' || hasPassword(text)) return null;
   const bare = /^[\w.-]+\/[\w.-]+(:[\w.-]+)?$/.test(text.trim()) && !/^[^:]*\.gguf$/i.test(text.trim());
   const written = withScheme(text.trim(), bare);
   const url = written === null ? null : parsed(written);

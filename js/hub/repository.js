@@ -3,6 +3,7 @@
 
 import { checkCancelled } from '../base/cancel.js';
 import { codeOf, hasCode, NibbleError } from '../base/errors.js';
+import { refusePassword } from '../base/readers.js';
 import { accessFetch, accessTo } from '../download/access.js';
 import { Patience, systemNetwork } from '../download/backoff.js';
 import { failed, failureOf, gated, refused, stalled, unreachable } from '../download/errors.js';
@@ -374,6 +375,7 @@ export async function resolveModel(model, call) {
 /** @param {any} model @param {Hub} hub @param {(text: string) => boolean} isPath @returns {HubAddress | null} */
 export function hubAddressOf(model, hub, isPath) {
   const text = model instanceof URL ? model.href : model;
+  if (typeof text === 'string') refusePassword('model', text);
   return typeof text === 'string' && !isPath(text) ? addressAt(text, hub) : null;
 }
 

@@ -1,6 +1,7 @@
 // What a caller passed as a model, as it crosses to the worker: a descriptor. Bytes and streams stay with the caller and are
 // pulled through a MessagePort piece by piece, so that no model is ever held twice.
 import { NibbleError, shortened } from '../base/errors.js';
+import { refusePassword } from '../base/readers.js';
 import { nameOf } from '../download/http-headers.js';
 import { firstAddress, firstName } from './part-names.js';
 
@@ -60,7 +61,10 @@ function describeFile(model, locate) {
   /** @param {Descriptor} descriptor @returns {Described} */
   const handle = (descriptor) => ({ descriptor, transfer: [], close: () => {} });
   if ((typeof model === 'string' && model !== '') || model instanceof URL) {
+    refusePassword('model', String(model));
     const place = locate(String(model));
+    // A page may be at such an address itself.
+    refusePassword('model', place.url ?? '');
     // One that is found by its address may be of a file, and does not tell.
     return place.blob === undefined ? handle(place) : readHere(place.blob);
   }

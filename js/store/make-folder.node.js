@@ -16,9 +16,13 @@ export async function makeFolder(path) {
     if (codeOf(error) !== 'ENOENT' || parent === path) return checkFolder(path, error);
     await makeFolder(parent);
     // Somebody else may have made it meanwhile.
-    await mkdir(path).catch((again) => checkFolder(path, again));
+    await mkdir(path).catch((again) => checkFolder(path, codeOf(again) === 'ENOENT' ? notMade(path) : again));
   }
 }
+
+/** The folder that it would be in is there, so the system's own "no such file" would be a riddle. @param {string} path */
+const notMade = (path) =>
+  Object.assign(new Error(`the system lets nothing be made in "${dirname(path)}"`), { syscall: 'mkdir' });
 
 /** What a system calls a folder that is there already differs. @param {string} path @param {unknown} error */
 async function checkFolder(path, error) {

@@ -1,12 +1,16 @@
 // The values of options: each that is wrong is named, and what is right crosses the worker border.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readCompletionOptions, readEngineOptions, readSessionOptions } from '../../js/base/options.js';
+import { readCompletionOptions, readEngineOptions, readSessionOptions, readStoredAs } from '../../js/base/options.js';
 import { code } from '../errors.js';
 import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
+
+// JSON has no words for it, and it has no toString().
+const CIRCLE = Object.create(null);
+CIRCLE.itself = CIRCLE;
 
 describe('options', () => {
   test('an option out of its range is named, with what was expected', () => {
@@ -15,6 +19,10 @@ describe('options', () => {
       [readEngineOptions, { threads: 1.5 }, /threads/],
       [readEngineOptions, { kernelSet: '' }, /kernelSet is ""/],
       [readEngineOptions, 5, /an object/],
+      [readEngineOptions, { threads: CIRCLE }, /threads is an object; expected a whole number/],
+      [readEngineOptions, { threads: [CIRCLE] }, /threads is an array; expected/],
+      [readEngineOptions, { threads: Object.create(null) }, /threads is {}; expected/],
+      [readStoredAs, { id: CIRCLE }, /id is an object; expected a text/],
       [readEngineOptions, { whatever: 1 }, /no option whatever here; expected threads, /],
       [readEngineOptions, { thread: 1 }, /no option thread here; did you mean threads\?/],
       [readEngineOptions, { early: true }, /^The option early is called earlyStart\.$/],

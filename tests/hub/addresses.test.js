@@ -4,11 +4,17 @@ import { describe, test } from 'node:test';
 import { filesOfType, joinParts, problemOf, recommend, typeOf } from '../../js/hub/files.js';
 import { readHubAddress } from '../../js/index.node.js';
 import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../hub-server.js').Hub} Hub */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const TOKEN = 'hf_secret';
+
+test('what is no text is no address of the hub', () => {
+  for (const value of [null, undefined, Number.NaN, 5, {}, Symbol('x')])
+    assert.equal(readHubAddress(untyped(value)), null);
+});
 
 describe('an address of the hub', () => {
   const file = { repository: 'owner/name', revision: 'main', path: 'x.gguf', type: null };

@@ -283,6 +283,7 @@ describe('a ModelStore', () => {
     assert.equal((await models.list())[0].name, 'yours');
     for (const name of ['a\nb', 'x'.repeat(201), ' ']) {
       await assert.rejects(async () => models.rename(id, name), code('INVALID_ARGUMENT'));
+      await assert.rejects(models.import(server.url, { name }), code('INVALID_ARGUMENT'));
     }
     await assert.rejects(models.import(server.url, { sha256: 'a'.repeat(64) }), code('HASH_MISMATCH'));
     assert.deepEqual((await load({ model: { stored: id }, store })).tokens, expected);

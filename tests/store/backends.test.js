@@ -52,6 +52,9 @@ describe('a folder', () => {
   const PROC = existsSync('/proc/self') ? false : 'there is no file system here that makes no folders';
   test('is refused where the system makes no folders', { skip: PROC, timeout: 120_000 }, async () => {
     await refuses(openFolder('/proc/nibble-test/store'), 'STORE_UNAVAILABLE');
+    // "There is no such file" would be a riddle.
+    const said = /in "\/proc\/nibble-test": the system lets nothing be made in "\/proc"\./;
+    await assert.rejects(openFolder('/proc/nibble-test'), said);
   });
 
   test('no id makes a file outside of the folder', async () => {

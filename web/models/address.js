@@ -32,6 +32,7 @@ export function readAddress(text, { isSecure }) {
   const address = text.trim();
   if (address === '') return { fault: 'models.url.empty' };
   const url = parse(address);
+  if (url !== null && url.username + url.password !== '') return { fault: 'models.url.password' };
   if (url === null || !['https:', 'http:'].includes(url.protocol)) return { fault: 'models.url.bad' };
   if (url.protocol === 'http:') {
     if (!isAny(LOCAL, url.hostname)) return { fault: 'models.url.bad' };

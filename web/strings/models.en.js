@@ -85,6 +85,7 @@ export default {
     'This is not an address that the page can load from. It has to begin with https://; http:// is for this machine and the local network.',
   'models.url.mixed':
     'This page came over https, so the browser lets it load nothing over plain http from the local network. Use an https:// address, or choose the file below.',
+  'models.url.password': 'A user name or a password in an address cannot be used. Leave it out.',
   'models.url.page': 'This address is that of a web page. On Hugging Face, copy the address of the download button.',
 
   'models.repository': 'Which file of {name}? Smaller ones are faster, larger ones answer better.',

@@ -80,6 +80,7 @@ export default {
   'models.url.bad': '页面无法从这个网址加载。网址须以 https:// 开头；http:// 只用于本机和局域网。',
   'models.url.mixed':
     '本页面通过 https 打开，浏览器因此不允许它通过 http 从局域网加载。请使用 https:// 网址，或在下方选择文件。',
+  'models.url.password': '网址中不能包含用户名或密码，请将其去掉。',
   'models.url.page': '这是一个网页的地址。在 Hugging Face 上，请复制下载按钮的地址。',
 
   'models.repository': '选择 {name} 的哪个文件？小的更快，大的回答更好。',
