@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NibbleError } from '../../js/base/errors.js';
 import { FOREIGN_FAMILIES } from '../../js/gguf/unsupported.js';
-import { createEngine } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { logitsAfter, openCoreModel } from '../core-model.js';
 import { kl, logSoftmax } from '../divergence.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { present } from '../present.js';
 import { metadata, tensors } from '../random-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile, readGolden } from './models.js';
 
@@ -24,8 +25,10 @@ function* zeros({ shape }) {
 // A divergence that no rounding makes.
 const SHOWS = 1e-4;
 
+const threadLibrary = await createThreadLibrary();
+
 /** @param {Buffer<ArrayBuffer>} model */
-async function refusal(model) {
+async function refusal(model, { createEngine } = threadLibrary) {
   const outcome = await createEngine({ model, threads: 1 }).then(
     (engine) => engine.unload(),
     (error) => error,
@@ -39,7 +42,7 @@ test('every family that the engine names has golden models', async () => {
   /** @param {KeyValue} entry @returns {KeyValue} */
   const changed = ([key, type, value]) => [key, type, key === 'general.architecture' ? 'nonesuch' : value];
   const entries = file.metadata.map(changed);
-  const { code, message } = await refusal(ggufBytes({ ...file, metadata: entries }));
+  const { code, message } = await refusal(ggufBytes({ ...file, metadata: entries }), library);
   assert.equal(code, 'MODEL_UNSUPPORTED');
   const families = present(message.match(/runs: ([^.]*)\./))[1].split(', ');
   const golden = new Set(Object.values(FAMILY_MODELS).map(({ shape }) => shape.family));

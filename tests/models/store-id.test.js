@@ -5,10 +5,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { portOf } from '../port.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { untyped } from '../untyped.js';
+
+const { createEngine, describeModel, openModelStore } = await createThreadLibrary();
 
 /** @type {import('node:http').Server} */
 let server;
@@ -52,8 +55,8 @@ beforeEach(() => {
 });
 
 /** Loads a model; what became of it in the store. @param {import('../../js/base/public-types.js').ModelSource} model @param {object} [options] */
-async function load(model, options) {
-  const engine = await createEngine({ model, store, threads: 1, ...options });
+async function load(model, options, create = createEngine) {
+  const engine = await create({ model, store, threads: 1, ...options });
   await engine.unload();
   return engine.info.storage;
 }
@@ -87,9 +90,12 @@ describe('an id of the caller', () => {
 
   test('is one of a stream and of bytes too, which would be another model each time', async () => {
     const stream = () => new Blob([new Uint8Array(bytes)]).stream();
-    assert.deepEqual(pick(await load(stream(), { id: 'poured' })), ['poured', 'imported']);
-    assert.deepEqual(pick(await load(stream(), { id: 'poured' })), ['poured', 'stored']);
-    assert.deepEqual(pick(await load(new Uint8Array(bytes), { id: 'poured' })), ['poured', 'stored']);
+    assert.deepEqual(pick(await load(stream(), { id: 'poured' }, library.createEngine)), ['poured', 'imported']);
+    assert.deepEqual(pick(await load(stream(), { id: 'poured' }, library.createEngine)), ['poured', 'stored']);
+    assert.deepEqual(pick(await load(new Uint8Array(bytes), { id: 'poured' }, library.createEngine)), [
+      'poured',
+      'stored',
+    ]);
   });
 
   test('keeps two files of one address apart, and one file is stored once', async () => {
@@ -142,7 +148,10 @@ describe('an id of the caller', () => {
 describe('a SHA-256 of the caller', () => {
   test('is compared where the weights go into memory alone', async () => {
     const model = `${origin}/m.gguf`;
-    assert.equal((await load(model, { store: null, sha256: sha256(bytes).toUpperCase() })).state, 'not-stored');
+    assert.equal(
+      (await load(model, { store: null, sha256: sha256(bytes).toUpperCase() }, library.createEngine)).state,
+      'not-stored',
+    );
     const error = await failure(createEngine({ model, store: null, sha256: sha256(other), threads: 1 }));
     assert.equal(error.code, 'HASH_MISMATCH');
     assert.equal((await failure(createEngine({ model, sha256: 'abc' }))).code, 'INVALID_ARGUMENT');

@@ -3,18 +3,20 @@ import assert from 'node:assert/strict';
 import { openAsBlob, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createEngine, openModelStore } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { saveId } from '../../js/saves/record.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes } from '../golden/models.js';
 import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createThreadLibrary } from '../thread-library.js';
 import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+const { createEngine, openModelStore } = await createThreadLibrary();
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
 const GREEDY = { temperature: 0, ignoreEos: true };
 
@@ -32,8 +34,8 @@ after(async () => {
 });
 
 /** @param {object} options */
-async function openEngine(options) {
-  const engine = await createEngine({ model, threads: 1, ...options });
+async function openEngine(options, create = createEngine) {
+  const engine = await create({ model, threads: 1, ...options });
   open.push(engine);
   return engine;
 }
@@ -47,11 +49,11 @@ const errorOf = (promise) =>
 
 /**
  * A new folder, and an engine that has its model there and a saved session of 150 tokens, "chat".
- * @param {{ kvType: string }} [options]
+ * @param {{ kvType?: string }} [options]
  */
-async function openSaved(options) {
+async function openSaved(options, create = createEngine) {
   const folder = temporaryFolder();
-  const engine = await openEngine({ store: { folder }, ...options });
+  const engine = await openEngine({ store: { folder }, ...options }, create);
   const session = await engine.createSession();
   await session.prefill(TEXT);
   await session.save('chat');
@@ -88,11 +90,11 @@ const filesSince = (folder, earlier) => filesOf(folder).filter((path) => !earlie
 describe('a saved session', () => {
   test('goes on after a reload as if there had been none, with nothing computed again', async () => {
     for (const kvType of ['f16', 'int8']) {
-      const { folder, engine } = await openSaved({ kvType });
+      const { folder, engine } = await openSaved({ kvType }, library.createEngine);
       const options = { tokens: [...TEXT, 9], maxTokens: 30, ...GREEDY };
       const whole = await engine.complete(options).result;
       await engine.unload();
-      const again = await openEngine({ store: { folder }, kvType });
+      const again = await openEngine({ store: { folder }, kvType }, library.createEngine);
       const session = present(await again.restoreSession('chat'));
       assert.deepEqual(await session.tokens(), TEXT);
       const { tokens, reusedTokens, prefill } = await session.complete(options).result;
@@ -124,7 +126,7 @@ describe('a saved session', () => {
 
   // Far above what it takes: a list that waited would never come.
   test('is listed while an answer is written that has no end', { timeout: 60_000 }, async () => {
-    const { engine } = await openSaved();
+    const { engine } = await openSaved({}, library.createEngine);
     const answer = engine.complete({ tokens: TEXT, ...GREEDY, onFull: 'drop-oldest' });
     const text = answer[Symbol.asyncIterator]();
     await text.next();
@@ -309,7 +311,7 @@ describe('a save that is no good', () => {
 
 describe('without a store', () => {
   test('saving says what is needed, and export and import do without', async () => {
-    const engine = await openEngine({ store: null });
+    const engine = await openEngine({ store: null }, library.createEngine);
     const session = await engine.createSession();
     await session.prefill(TEXT);
     assert.equal((await errorOf(session.save('chat'))).code, 'SAVE_NEEDS_STORE');
