@@ -61,6 +61,7 @@ export class Chat {
       current: () => this.conversation,
       notify: (notice) => this.#view.notify(notice),
       onDrop: (start, place) => this.#drop(start, place),
+      onAnswer: () => this.#retry(),
       onEdit: () => this.editLast(),
     });
     this.#unkept = new UnkeptChat(this, this.#view, context);
@@ -190,7 +191,8 @@ export class Chat {
       this.#view.viewOf(job.message)?.begin();
       this.#noteProgress(job);
     } else if (last?.role === 'assistant' && last.finish === undefined) this.#followElsewhere(last);
-    else this.#offerAnswer();
+    else if (last?.finish !== 'context') this.#offerAnswer();
+    else if (!this.isUnkept && !this.#writer.isRefused) this.#full.tellCut(last);
   }
 
   /** An answer that has not ended: another tab is writing it, or whoever was is gone, with the tab it was written in. @param {Message} message */

@@ -27,7 +27,8 @@ export async function countUsed(engine, conversation, { systemPrompt, chat }) {
 }
 
 /**
- * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
+ * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay. It is
+ * the conversation's own first one where all fit.
  * @param {Engine} engine
  * @param {import('../conversations/conversations.js').Conversation} conversation
  * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: ChatOptions }} options those of promptOf()
@@ -36,5 +37,6 @@ export async function countUsed(engine, conversation, { systemPrompt, chat }) {
 export async function startThatFits(engine, conversation, options) {
   const messages = promptOf(conversation, options);
   const { leftOut, tokens } = await engine.fitMessages(messages, { ...options.chat, continueLast: options.continues });
-  return leftOut === 0 || tokens >= engine.info.contextSize ? null : placeOf(conversation, options, leftOut);
+  if (tokens >= engine.info.contextSize) return null;
+  return leftOut === 0 ? conversation.start : placeOf(conversation, options, leftOut);
 }

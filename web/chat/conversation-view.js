@@ -217,6 +217,7 @@ export class ConversationView {
     );
     this.#notice = shown;
     this.#follow(() => this.#log.append(shown), true);
+    return shown;
   }
 
   clearNotice() {

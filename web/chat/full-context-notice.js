@@ -10,8 +10,9 @@ import { promptOf } from './prompt.js';
  * @property {import('../ui/i18n.js').Translate} t
  * @property {(text: string) => void} announce
  * @property {() => import('../conversations/conversations.js').Conversation} current the conversation that is shown
- * @property {(notice: Notice) => void} notify as the view of the conversation takes it
+ * @property {(notice: Notice) => HTMLElement} notify as the view of the conversation takes it
  * @property {(start: number, place: Place) => Promise<unknown>} onDrop go on with the messages from `start` on
+ * @property {() => void} onAnswer goes on where it was too long, with all turns
  * @property {() => void} onEdit of the last message
  * @property {(text: string) => void} onNewChat
  * @property {(name: import('../settings/settings.js').SettingName) => void} onSettings
@@ -25,15 +26,51 @@ import { promptOf } from './prompt.js';
 
 export class FullContextNotice {
   #parts;
+  /**
+   * What is told, of which answer, and by which model it was found.
+   * @type {{ notice: HTMLElement, place: Place, engine: import('../nibble/index.js').Engine | null } | null}
+   */
+  #told = null;
+
+  /** An answer that was cut off, which is told of as soon as there is a model. @type {import('../conversations/conversations.js').Message | null} */
+  #waiting = null;
 
   /** @param {FullContextNoticeParts} parts */
   constructor(parts) {
     this.#parts = parts;
+    parts.room.onChange(() => {
+      if (this.#told?.engine !== parts.room.engine) this.#lookAgain();
+      if (this.#waiting !== null && parts.room.engine !== null) this.tellCut(this.#waiting);
+    });
+    parts.settings.onChange(() => this.#lookAgain());
+  }
+
+  /** Another model, another size of the context or other instructions may leave room: then that is told in its place. */
+  async #lookAgain() {
+    const { room, t, current, announce, onAnswer } = this.#parts;
+    const told = this.#told;
+    if (told === null || room.engine === null || !told.notice.isConnected) return;
+    told.engine = room.engine;
+    const conversation = current();
+    const start = await this.#roomyStart(conversation, told.place);
+    const isOver = start === conversation.start && told === this.#told && told.notice.isConnected;
+    if (!isOver) return;
+    const label = t(told.place.continues ? 'continue' : 'chat.answer');
+    this.#notify({ text: t('full.over'), buttons: [{ label, action: onAnswer, accent: true }] }, told.place);
+    announce(t('full.over'));
+  }
+
+  /** @param {Notice} notice @param {Place} place */
+  #notify(notice, place) {
+    const { room, notify } = this.#parts;
+    this.#told = { notice: notify(notice), place, engine: room.engine };
   }
 
   /** An answer was cut off by it. @param {import('../conversations/conversations.js').Message} message */
   async tellCut(message) {
-    const { t, current } = this.#parts;
+    const { room, t, current } = this.#parts;
+    this.#waiting = room.engine === null ? message : null;
+    if (this.#waiting !== null) return;
     const conversation = current();
     const instructions = await this.#bulkOfInstructions(conversation);
     const isStale = conversation !== current() || conversation.messages.at(-1) !== message;
@@ -56,7 +93,7 @@ export class FullContextNotice {
     if (instructions > 0) text = t('full.instructions', { instructions, size });
     else if (start === null) text = t('full.message', found);
     if (start !== null) this.#offer(text, place);
-    else this.#say(text, [instructions > 0 ? this.#editInstructions(true) : edit]);
+    else this.#say(text, [instructions > 0 ? this.#editInstructions(true) : edit], place);
     announce(text);
   }
 
@@ -70,23 +107,25 @@ export class FullContextNotice {
     const drop = { label: t('full.drop'), action: () => this.#drop(place, newChat), accent: true };
     const canDrop = messages.some(({ role }, index) => role === 'user' && index > start);
     const buttons = canDrop ? [drop, newChat] : [newChat];
-    this.#say(text, isOfInstructions ? [...buttons, this.#editInstructions(false)] : buttons);
+    this.#say(text, isOfInstructions ? [...buttons, this.#editInstructions(false)] : buttons, place);
   }
 
   /** @param {Place} place @param {NoticeButton} newChat */
   async #drop(place, newChat) {
-    const { t, current, notify, onDrop } = this.#parts;
+    const { room, t, current, onDrop } = this.#parts;
+    // Without a model it is found by the answer, which waits for one.
+    if (room.engine === null) return onDrop(current().start, place);
     const start = await this.#roomyStart(current(), place);
-    if (start === null) notify({ text: t('full.nothing'), buttons: [newChat] });
+    if (start === null) this.#notify({ text: t('full.nothing'), buttons: [newChat] }, place);
     else await onDrop(start, place);
   }
 
-  /** @param {string} text @param {NoticeButton[]} buttons */
-  #say(text, buttons) {
-    const { t, room, notify, onSettings } = this.#parts;
+  /** @param {string} text @param {NoticeButton[]} buttons @param {Place} place */
+  #say(text, buttons, place) {
+    const { t, room, onSettings } = this.#parts;
     const { contextSize = 0, trainedContext = 0 } = room.engine?.info ?? {};
     const enlarge = { label: t('full.settings'), action: () => onSettings('contextSize') };
-    notify({ text, buttons: contextSize < trainedContext ? [...buttons, enlarge] : buttons });
+    this.#notify({ text, buttons: contextSize < trainedContext ? [...buttons, enlarge] : buttons }, place);
   }
 
   /** @param {boolean} accent @returns {NoticeButton} */

@@ -103,6 +103,7 @@ export default {
   'full.instructions':
     'The instructions to the model are too long: they are {instructions} tokens, and {size} fit together with the message. Shorten them.',
   'full.instructions.edit': 'Edit the instructions',
+  'full.over': 'There is room for the whole conversation now.',
   'full.nothing': 'Not even the last message fits without the others.',
   'full.new': 'New chat',
   'full.drop': 'Go on without the oldest turns',

@@ -98,6 +98,7 @@ export default {
   'full.message': '仅这一条消息就超出了模型的容量：{tokens} 个词元，最多容纳 {size} 个。请缩短它。',
   'full.instructions': '给模型的指示太长：共 {instructions} 个词元，连同消息最多容纳 {size} 个。请缩短它。',
   'full.instructions.edit': '编辑指示',
+  'full.over': '现在整段对话都放得下了。',
   'full.nothing': '即使去掉其他内容，最后一条消息也放不下。',
   'full.new': '新对话',
   'full.drop': '去掉最早的几轮再继续',
