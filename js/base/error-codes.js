@@ -13,7 +13,7 @@ export const ERROR_CODES = Object.freeze({
   OUT_OF_MEMORY: 'OUT_OF_MEMORY',
   /** What was given does not fit into the context. Shorten it, or create the engine with a larger `contextSize`. */
   CONTEXT_FULL: 'CONTEXT_FULL',
-  /** The memory budget holds not even what is needed at once. Raise `memoryBudget`; `details` tell the least. */
+  /** The memory budget holds not even what is needed at once. Raise `memoryBudget`; its sentence tells what would do. */
   BUDGET_TOO_SMALL: 'BUDGET_TOO_SMALL',
   /** `logitBias`, or it and `ignoreEos`, forbid every token. Allow some. */
   NO_TOKEN_ALLOWED: 'NO_TOKEN_ALLOWED',

@@ -87,6 +87,9 @@ for (const [name, anew] of Object.entries(ANEW)) {
         await untilShown(page, left);
         await checkEdit(page, name);
         await reload(page);
+        await untilShown(page, left);
+        await checkEdit(page, name);
+        if (name.includes('message')) await page.locator('.edit-field').press('Escape');
         await untilShown(page, PRESENT);
       });
     });
@@ -96,6 +99,9 @@ for (const [name, anew] of Object.entries(ANEW)) {
         await anew(page);
         await page.waitForFunction(() => globalThis.calls.length === 1);
         await reload(page);
+        await untilShown(page, left);
+        await checkEdit(page, name);
+        if (name.includes('message')) await page.locator('.edit-field').press('Escape');
         await untilShown(page, PRESENT);
       });
     });
