@@ -226,10 +226,11 @@ function namesIn(folder) {
   return filesBelow([folder]).map((path) => relative(join(ROOT, folder), path).split(sep).join('/'));
 }
 
-/** Of markup that has no text in which spaces count. @param {string} from @param {string} to */
+/** Of markup that has no text in which spaces count; its comments are for who edits it. @param {string} from @param {string} to */
 function copyWithoutIndents(from, to) {
   mkdirSync(dirname(join(ROOT, to)), { recursive: true });
-  writeFileSync(join(ROOT, to), readFileSync(join(ROOT, from), 'utf8').replace(/\n\s+/g, '\n'));
+  const markup = readFileSync(join(ROOT, from), 'utf8');
+  writeFileSync(join(ROOT, to), markup.replace(/\n\s+/g, '\n').replace(/<!--.*?-->\n/g, ''));
 }
 
 /** @param {string} from @param {string} to */

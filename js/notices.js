@@ -19,7 +19,7 @@ const SHORTEST_REPEATED = 60;
 
 // What is said in files of licences to others than who uses the code.
 const NO_TERMS = /^(# License information|## Contribution License Agreement|If you contribute code|Special thank you)/;
-const MIT_ABOVE = 'The text of the MIT License stands above.';
+const MIT_ABOVE = 'MIT License, as above';
 // What the compiler links into the wasm, and the glue that it writes, come from no package.
 /** @type {Package[]} */
 const OF_COMPILER = [
@@ -105,7 +105,7 @@ function withoutRepeated(paragraphs, places) {
     const place = isLong ? (places.get(paragraph) ?? null) : null;
     if (isLong && place === null) places.set(paragraph, 'above');
     if (place === null) lines.push(paragraph);
-    else if (place !== last) lines.push(`${paragraph.slice(0, 40)}… [whole ${place}]`);
+    else if (place !== last) lines.push(`${paragraph.slice(0, 20)}… [whole ${place}]`);
     last = place;
   }
   return lines;
