@@ -45,6 +45,7 @@ const PAGE_ENTRIES = [
 ];
 const MODEL = 'models/nibble-tiny.gguf';
 const CATALOGUE = 'models/catalog.json';
+const MANIFEST = 'manifest.webmanifest';
 const DOCS = 'docs/';
 const DOCS_LIST = `${DOCS}files.json`;
 
@@ -178,12 +179,10 @@ async function bundleSite() {
   });
   for (const name of namesIn(REFERENCE)) copy(`${REFERENCE}/${name}`, `${SITE}/${DOCS}${name}`);
   if (existsSync(join(ROOT, MODEL))) copy(MODEL, `${SITE}/${MODEL}`);
-  // Its lines are for who edits it.
-  const catalogue = JSON.parse(readFileSync(join(ROOT, CATALOGUE), 'utf8'));
-  mkdirSync(join(ROOT, SITE, dirname(CATALOGUE)), { recursive: true });
-  writeFileSync(join(ROOT, SITE, CATALOGUE), JSON.stringify(catalogue));
+  copyJson(CATALOGUE, `${SITE}/${CATALOGUE}`);
+  copyJson(`web/${MANIFEST}`, `${SITE}/${MANIFEST}`);
   for (const name of namesIn('web')) {
-    if (name === START || /\.(webmanifest|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
+    if (name === START || /\.png$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
     if (/\.(html|svg)$/.test(name)) copyWithoutIndents(`web/${name}`, `${SITE}/${name}`);
   }
   await sealSite(join(ROOT, SITE));
@@ -231,6 +230,12 @@ function copyWithoutIndents(from, to) {
   mkdirSync(dirname(join(ROOT, to)), { recursive: true });
   const markup = readFileSync(join(ROOT, from), 'utf8');
   writeFileSync(join(ROOT, to), markup.replace(/\n\s+/g, '\n').replace(/<!--.*?-->\n/g, ''));
+}
+
+/** Its lines are for who edits it. @param {string} from @param {string} to */
+function copyJson(from, to) {
+  mkdirSync(dirname(join(ROOT, to)), { recursive: true });
+  writeFileSync(join(ROOT, to), JSON.stringify(JSON.parse(readFileSync(join(ROOT, from), 'utf8'))));
 }
 
 /** @param {string} from @param {string} to */
