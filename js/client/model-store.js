@@ -130,12 +130,14 @@ export class ModelStore {
 
   /**
    * Stores a model, or goes on with an interrupted import of it. Of one that is stored already, its server is asked
-   * whether it has a newer file, which then takes its place as update() does it. Of an address of Hugging Face's hub the
+   * whether it has a newer file, which then takes its place as update() does it. Otherwise it is read through, and what is
+   * damaged is repaired from the model that is given. Of an address of Hugging Face's hub the
    * file has to have the SHA-256 that the hub tells.
    * @param {ModelSource} model As for {@link createEngine}.
    * @param {ImportOptions} [options] How it is stored, and asked for.
    * @returns {Promise<StoredModel>} What is stored.
-   * @throws {NibbleError} `STORE_FULL`, which keeps what is whole; `HASH_MISMATCH`; `GGUF_…` and `MODEL_…` for a file that is
+   * @throws {NibbleError} `STORE_FULL`, which keeps what is whole; `STORE_DAMAGED` where it cannot be repaired from it, as
+   *   from a stream; `HASH_MISMATCH`; `GGUF_…` and `MODEL_…` for a file that is
    *   damaged or does not run; `DOWNLOAD_…`, `HUB_…` and `SOURCE_UNREADABLE` for one that cannot be had.
    */
   async import(model, options) {

@@ -6,7 +6,8 @@ import { BESIDE, progressReporter } from '../base/progress.js';
 import { checksumOf, Packer } from '../core/packer.js';
 import { fetchRange } from '../download/download.js';
 import { nextPiece } from '../sources/source.js';
-import { HEADER } from './manifest.js';
+import { isUnreadable } from '../store/errors.js';
+import { HEADER, storedBytes } from './manifest.js';
 import { partsOf } from './parts.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
@@ -101,12 +102,57 @@ export async function packAgain(opening, record, packer, start, end) {
 }
 
 /**
+ * Reads all of a stored model.
+ * @param {Pick<Opening, 'backend' | 'runtime' | 'signal' | 'onProgress'>} reading
+ * @param {Manifest} record
+ * @returns {Promise<number[]>} the chunks that are not what they were, HEADER for the header
+ */
+export async function damagedChunks({ backend, runtime, signal, onProgress }, record) {
+  const { id, chunkBytes, headerBytes, headerChecksum } = record;
+  const header = { index: HEADER, bytes: headerBytes, checksum: headerChecksum };
+  const all = [header, ...record.chunks.map((chunk, index) => ({ ...chunk, index }))];
+  const total = headerBytes + storedBytes(record);
+  const report = progressReporter('read', total, onProgress);
+  const buffer = new Uint8Array(Math.max(headerBytes, Math.min(chunkBytes, storedBytes(record))));
+  /** @type {number[]} */
+  const damaged = [];
+  let read = 0;
+  for (const { index, bytes, checksum } of all) {
+    checkCancelled(signal);
+    if (!(await holds(backend, runtime, id, index, buffer.subarray(0, bytes), checksum))) damaged.push(index);
+    read += bytes;
+    report(read, read === total);
+  }
+  return damaged;
+}
+
+/**
+ * Whether a chunk is what it was.
+ * @param {Opening['backend']} backend
+ * @param {Opening['runtime']} runtime
+ * @param {string} id
+ * @param {number} index
+ * @param {Uint8Array} target
+ * @param {string} checksum
+ */
+async function holds(backend, runtime, id, index, target, checksum) {
+  try {
+    await backend.readChunk(id, index, 0, target);
+    return checksumOf(runtime, [target]) === checksum;
+  } catch (error) {
+    if (isUnreadable(error)) return false;
+    throw error;
+  }
+}
+
+/**
  * Gets a chunk again, writes it, and puts it into place in a model.
  * @param {import('./open-stored.js').Opening} opening
  * @param {import('./manifest.js').Manifest} record
  * @param {number} index
- * @param {import('../core/runtime.js').Model | null} model
- * @throws {NibbleError} STORE_DAMAGED where that cannot be done; of a model that streams, why it cannot be written
+ * @param {import('../core/runtime.js').Model | null} model null: it is repaired in the store alone
+ * @throws {NibbleError} STORE_DAMAGED where that cannot be done; without a model, or of one that streams, why it cannot be
+ *   written
  */
 export async function repairChunk(opening, record, index, model) {
   const { runtime, backend, descriptor } = opening;
@@ -128,9 +174,10 @@ export async function repairChunk(opening, record, index, model) {
     packer?.close();
     header?.close();
   }
-  // Where it cannot be written, the next time repairs it again; but what streams is read from there.
+  // Where it cannot be written, the next time repairs it again; but what streams is read from there, and what only lies
+  // there is not repaired.
   await backend.writeChunk(record.id, index, parts).catch((error) => {
-    if (model?.streams) throw error;
+    if (model === null || model.streams) throw error;
   });
   let position = start;
   for (const part of parts) {

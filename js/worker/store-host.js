@@ -4,20 +4,18 @@
 import { checkCancelled } from '../base/cancel.js';
 import { codeOf, NibbleError, notStored, shortened } from '../base/errors.js';
 import { readImportOptions, readStoredName } from '../base/options.js';
-import { progressReporter } from '../base/progress.js';
-import { checksumOf } from '../core/packer.js';
 import { withAccess } from '../download/access.js';
 import { withRetries } from '../download/retry-progress.js';
-import { HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../models/manifest.js';
+import { isAddress, readManifest, summaryOf } from '../models/manifest.js';
 import { knownId, modelId } from '../models/model-id.js';
 import { checkFile, fetchNewer } from '../models/newer-file.js';
 import { openingOf } from '../models/open.js';
 import { changeRecord, isStored, openStored } from '../models/open-stored.js';
+import { damagedChunks, repairChunk } from '../models/repair.js';
 import { knownAs } from '../models/stored-id.js';
 import { isSavedSession, readSaved } from '../saves/record.js';
 import { removeSavesOf } from '../saves/store.js';
 import { openStore } from '../store/backends.js';
-import { isUnreadable } from '../store/errors.js';
 
 // As much as a rate is measured on, at most.
 const RATE_BYTES = 512 << 20;
@@ -125,7 +123,8 @@ export class StoreHost {
   }
 
   /**
-   * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
+   * Stores a model. One that is stored already is read through, and what is damaged is repaired, unless its address has a
+   * newer file by now.
    * @returns what list() tells of it
    * @param {Calls['storeImport']['params']} params
    * @param {Control} control
@@ -138,11 +137,18 @@ export class StoreHost {
     if (newer !== null) return newer;
     const opened = await openStored(opening);
     try {
-      if (opened.storage.state !== 'stored') await opened.load(null);
+      if (opened.storage.state === 'stored') await this.#repair(opening);
+      else await opened.load(null);
     } finally {
       await opened.close();
     }
     return summaryOf(await this.#record(opening.id));
+  }
+
+  /** @param {Opening} opening of a model that is stored, and open @throws {NibbleError} as repairChunk() */
+  async #repair(opening) {
+    const record = await this.#manifest(opening.id);
+    for (const index of await damagedChunks(opening, record)) await repairChunk(opening, record, index, null);
   }
 
   /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {Opening} opening */
@@ -167,21 +173,7 @@ export class StoreHost {
     const runtime = await this.#runtime();
     return backend.lock(id, { shared: true, signal }, async () => {
       const record = await this.#manifest(id);
-      const { chunkBytes, headerBytes, headerChecksum } = record;
-      const header = { index: HEADER, bytes: headerBytes, checksum: headerChecksum };
-      const all = [header, ...record.chunks.map((chunk, index) => ({ ...chunk, index }))];
-      const total = headerBytes + storedBytes(record);
-      const report = progressReporter('read', total, onEvent);
-      const buffer = new Uint8Array(Math.max(headerBytes, Math.min(chunkBytes, storedBytes(record))));
-      /** @type {number[]} */
-      const damaged = [];
-      let read = 0;
-      for (const { index, bytes, checksum } of all) {
-        checkCancelled(signal);
-        if (!(await holds(backend, runtime, id, index, buffer.subarray(0, bytes), checksum))) damaged.push(index);
-        read += bytes;
-        report(read, read === total);
-      }
+      const damaged = await damagedChunks({ backend, runtime, signal, onProgress: onEvent }, record);
       return { id, state: record.state, chunks: record.chunks.length, damaged };
     });
   }
@@ -281,22 +273,3 @@ export class StoreHost {
 
 /** @param {number[]} values */
 const sum = (values) => values.reduce((total, value) => total + value, 0);
-
-/**
- * Whether a chunk is what it was.
- * @param {import('../store/backends.js').Backend} backend
- * @param {import('../core/runtime.js').Runtime} runtime
- * @param {string} id
- * @param {number} index
- * @param {Uint8Array} target
- * @param {string} checksum
- */
-async function holds(backend, runtime, id, index, target, checksum) {
-  try {
-    await backend.readChunk(id, index, 0, target);
-    return checksumOf(runtime, [target]) === checksum;
-  } catch (error) {
-    if (isUnreadable(error)) return false;
-    throw error;
-  }
-}

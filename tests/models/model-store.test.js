@@ -293,14 +293,35 @@ describe('a ModelStore', () => {
     await models.delete(id);
   });
 
+  const damage = async (of = id) => {
+    const backend = await openFolder(folder);
+    await backend.writeChunk(of, 2, [new Uint8Array(CHUNK)]);
+    await backend.writeChunk(of, -1, [new Uint8Array(1)]);
+    await backend.removeChunks(of, 5);
+    await backend.close();
+  };
+
+  test('verify names what is damaged, and importing it again mends it', async () => {
+    const models = await openStore();
+    await models.import(server.url);
+    await damage();
+    assert.deepEqual((await models.verify(id)).damaged, [-1, 2, 5]);
+    const again = await models.import(server.url);
+    assert.equal(again.state, 'complete');
+    assert.deepEqual((await models.verify(id)).damaged, []);
+    const { tokens, storage } = await load({ model: { stored: id }, store });
+    assert.deepEqual(tokens, expected);
+    assert.equal(storage.repairedChunks, 0);
+    const once = () => new Blob([readFileSync(path)]).stream();
+    const { id: ofStream } = await models.import(once(), { id: 'once' });
+    await damage(ofStream);
+    await assert.rejects(models.import(once(), { id: 'once' }), code('STORE_DAMAGED'), 'a stream has no part twice');
+  });
+
   test('verify names what is damaged, and loading mends it', async () => {
     const models = await openStore();
     await models.import(server.url);
-    const backend = await openFolder(folder);
-    await backend.writeChunk(id, 2, [new Uint8Array(CHUNK)]);
-    await backend.writeChunk(id, -1, [new Uint8Array(1)]);
-    await backend.removeChunks(id, 5);
-    await backend.close();
+    await damage();
     assert.deepEqual((await models.verify(id)).damaged, [-1, 2, 5]);
     const phases = new Set();
     /** @param {{ phase: string }} options */
