@@ -135,6 +135,7 @@ test('a question that could not be drawn gives its conversation back to other ta
   const context = {
     answers,
     room: { onChange() {} },
+    settings: { onChange() {} },
     conversations: { get: async () => null, failureOf: () => null },
     t: String,
   };
