@@ -34,8 +34,14 @@ export class Offer {
     this.render();
   }
 
-  /** Looks at the model and the device. Never rejects. */
-  async look() {
+  /** What is stored has changed, so that there may be room now where there was none. */
+  followStore() {
+    const settled = this.#settled;
+    if (settled !== null && 'estimate' in settled && settled.estimate.lacksRoom) this.look({ takesFocus: false });
+  }
+
+  /** Looks at the model and the device. Never rejects. @param {{ takesFocus?: boolean }} [how] */
+  async look({ takesFocus = true } = {}) {
     const { model } = this.wanted;
     const { signal } = this.#controller;
     const focused = focusedElement();
@@ -63,7 +69,8 @@ export class Offer {
     this.render();
     this.#panel.announce(findIn(this.root, 'p').textContent);
     // Whoever has gone on to something else meanwhile stays there.
-    if (focusedElement() === focused || !focused?.isConnected) findIn(this.root, 'button').focus();
+    const isFree = focusedElement() === focused || !focused?.isConnected;
+    if (takesFocus && isFree) findIn(this.root, 'button').focus();
   }
 
   #tellOfSilence() {

@@ -141,6 +141,7 @@ export class Panel {
     await Promise.all([this.#sources.load(), this.#readStore()]);
     await this.#readIds(this.#sources.addresses);
     this.render();
+    this.#sources.followStore();
   }
 
   render() {

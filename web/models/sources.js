@@ -119,6 +119,11 @@ export class ModelSources {
     });
   }
 
+  /** What is stored has changed. */
+  followStore() {
+    if (this.#offer instanceof Offer) this.#offer.followStore();
+  }
+
   /** Looks at what was chosen or dropped. @param {File | File[] | null} model null: of several it is not clear which */
   offerFile(model) {
     const { t } = this.#panel;
