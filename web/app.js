@@ -344,7 +344,7 @@ class App {
   #speakAnew() {
     translate(this.language);
     this.chat.redraw();
-    this.settingsForm.render();
+    this.settingsForm.redraw();
     this.readouts.refresh();
     this.loadPanel.render();
     this.deletedModelNotice.render();

@@ -60,6 +60,7 @@ let Chat;
 let reported;
 
 before(async () => {
+  globalThis.addEventListener = () => {};
   globalThis.document = untyped({ addEventListener() {}, visibilityState: 'visible', baseURI: 'http://localhost/' });
   globalThis.reportError = (error) => reported.push(error);
   globalThis.fault = FAULT;
@@ -144,4 +145,37 @@ test('a question that could not be drawn gives its conversation back to other ta
     await assert.rejects(chat.send('Hello'), FAULT);
     assert.equal(claimed.size, 0);
   }
+});
+
+test('what is written of an answer is stored when nobody sees the page any more', () => {
+  /** @type {Record<string, () => void>} */
+  const listeners = {};
+  /** @type {any} */
+  const { addEventListener, document } = globalThis;
+  /** @param {string} type @param {() => void} listener */
+  const note = (type, listener) => {
+    listeners[type] = listener;
+  };
+  /** @type {string[]} */
+  const saved = [];
+  const save = async (/** @type {import('../../web/conversations/conversations.js').Conversation} */ { messages }) => {
+    saved.push(messages[1].content);
+  };
+  const page = { addEventListener: note, visibilityState: 'visible', baseURI: document.baseURI };
+  Object.assign(globalThis, { addEventListener: note, document: page });
+  const parts = untyped({ borrow: () => new Promise(() => {}), report() {}, engine: null });
+  const answers = new Answers(parts, untyped({ get: () => '', sampling: () => ({}) }), untyped({ save }));
+  Object.assign(globalThis, { addEventListener, document });
+  const conversation = conversationOf('left');
+  const job = answers.start(conversation, conversation.messages[1]);
+  listeners.pagehide();
+  assert.deepEqual(saved, [], 'there is nothing of it yet');
+  Object.assign(job, { phase: 'decode' });
+  job.message.content = 'One';
+  listeners.pagehide();
+  Object.assign(globalThis, { document: { ...page, visibilityState: 'hidden' } });
+  job.message.content = 'One two';
+  listeners.visibilitychange();
+  Object.assign(globalThis, { document });
+  assert.deepEqual(saved, ['One', 'One two']);
 });

@@ -27,7 +27,7 @@ describe('an archive', () => {
       droppedTokens: 7,
       speed: { prefill: 1, decode: 2, tokens: 3 },
     };
-    const answer = { ...message, role: 'assistant', finish: 'stop', ...told };
+    const answer = { ...message, id: 'a', role: 'assistant', finish: 'stop', ...told };
     const answered = { ...conversation, messages: [message, answer] };
     assert.deepEqual(readArchive(writeArchive(untyped([answered]))), [answered]);
   });
@@ -40,6 +40,21 @@ describe('an archive', () => {
       messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }],
     };
     assert.deepEqual(readArchive(writeArchive(untyped([changed]))), [conversation]);
+  });
+
+  test('gives the second of two messages that have one id another, which no third has', () => {
+    const ids = ['m', 'm', 'message-1', 'message-2', 'm', 'x', 'message-2'];
+    const messages = ids.map((id, at) => ({ ...message, id, content: `${at}` }));
+    const [read] = readArchive(writeArchive(untyped([{ ...conversation, messages }])));
+    assert.equal(new Set(read.messages.map(({ id }) => id)).size, ids.length);
+    assert.deepEqual(
+      [0, 2, 3, 5].map((at) => read.messages[at].id),
+      ['m', 'message-1', 'message-2', 'x'],
+    );
+    assert.deepEqual(
+      read.messages.map(({ content }) => content),
+      ids.map((_, at) => `${at}`),
+    );
   });
 
   test('takes no moment that no date can tell', () => {

@@ -2,6 +2,7 @@
 
 import { ANSWER_MILLISECONDS, silent } from '../engine/engine-room.js';
 import { codeOf } from '../engine/problem.js';
+import { onLeaving } from '../ui/leaving.js';
 import { ChatSessions } from './chat-sessions.js';
 import { placeOf, promptOf } from './prompt.js';
 import { openingOf, ReasoningSplitter } from './reasoning.js';
@@ -60,6 +61,9 @@ export class Answers {
     this.#settings = settings;
     this.#conversations = conversations;
     this.#sessions = new ChatSessions((engine, error) => room.report(engine, error));
+    onLeaving(() => {
+      for (const job of this.#jobs.values()) if (job.phase === 'decode') this.#save(job).catch(() => {});
+    });
   }
 
   /** @param {(job: Job, text: string) => void} listener told of every step; `text` is what the answer grew by */

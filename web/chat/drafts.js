@@ -1,6 +1,8 @@
 // What was typed and not sent, by the place it is meant for, as long as the tab lives: a reload, also one that the page
 // does by itself, loses nothing of it.
 
+import { onLeaving } from '../ui/leaving.js';
+
 const KEEP_MILLISECONDS = 250;
 
 /** The place of a chat that has no message yet. */
@@ -19,9 +21,7 @@ export class Drafts {
     this.#key = key;
     this.#texts = read(key);
     this.#before = new Map(this.#texts);
-    // The last moments at which a page can be sure to do something.
-    addEventListener('pagehide', () => this.#keep());
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && this.#keep());
+    onLeaving(() => this.#keep());
   }
 
   /** @param {string} place @returns {string | undefined} */

@@ -75,8 +75,23 @@ function readConversation(given, index) {
     createdAt: time(createdAt),
     updatedAt: time(updatedAt),
     start: isIndexOf(start, read) ? start : 0,
-    messages: read,
+    messages: withOwnIds(read),
   };
+}
+
+/** Whoever shows messages knows them by their ids. @param {Message[]} messages of which several may have one id */
+function withOwnIds(messages) {
+  const ids = new Set(messages.map(({ id }) => id));
+  const seen = new Set();
+  let count = 0;
+  for (const message of messages) {
+    while (seen.has(message.id)) {
+      const id = `message-${++count}`;
+      if (!ids.has(id)) message.id = id;
+    }
+    seen.add(message.id);
+  }
+  return messages;
 }
 
 /** @param {unknown} given @param {string} name @returns {Message} */

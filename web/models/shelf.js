@@ -68,7 +68,10 @@ export class ModelShelf {
         settings.set('store', kind);
       },
     });
-    this.#channel.addEventListener('message', context.onStored);
+    this.#channel.addEventListener('message', () => {
+      context.onStored();
+      if (dialog.open) this.open();
+    });
     // Another tab may choose another place for models too.
     settings.onChange((name) => name === 'store' && dialog.open && this.open());
     /** @type {import('../nibble/index.js').Engine | null} */

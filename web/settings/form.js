@@ -45,6 +45,27 @@ export class SettingsForm {
     this.#help = help;
   }
 
+  /** Builds the form anew, in another language: what is being typed into it, or was not taken, stays as it is. */
+  redraw() {
+    const { activeElement: focused } = document;
+    const fields = /** @type {NodeListOf<HTMLInputElement | HTMLTextAreaElement>} */ (
+      this.#root.querySelectorAll('input, textarea')
+    );
+    const unsaved = [...fields].filter((field) => field === focused || field.getAttribute('aria-invalid') === 'true');
+    this.render();
+    for (const { id, value, selectionStart, selectionEnd, tagName } of unsaved) {
+      const field = /** @type {HTMLTextAreaElement} */ (find(id));
+      const isTyped = id === focused?.id;
+      field.value = value;
+      field.dispatchEvent(new Event(isTyped ? 'input' : 'change'));
+      if (!isTyped) continue;
+      // What is set by a script is no change of its own when the reader leaves it.
+      field.addEventListener('blur', () => field.dispatchEvent(new Event('change')), { once: true });
+      field.focus();
+      if (tagName === 'TEXTAREA') field.setSelectionRange(selectionStart, selectionEnd);
+    }
+  }
+
   /** Builds the form with what is set now. */
   render() {
     const t = this.#t;
