@@ -12,6 +12,7 @@ describe('while another tab changes something', () => {
     const browser = await startBrowser();
     try {
       const [one, other] = [await driver.openPage(browser), await driver.openPage(browser)];
+      for (const { page } of [one, other]) await driver.untilReady(page);
       for (const { page } of [one, other]) await page.locator('#open-settings').click();
       const field = other.page.locator('#setting-systemPrompt');
       const number = other.page.locator('#setting-topK');
