@@ -229,7 +229,7 @@ function namesIn(folder) {
 function copyWithoutIndents(from, to) {
   mkdirSync(dirname(join(ROOT, to)), { recursive: true });
   const markup = readFileSync(join(ROOT, from), 'utf8');
-  writeFileSync(join(ROOT, to), markup.replace(/\n\s+/g, '\n').replace(/<!--.*?-->\n/g, ''));
+  writeFileSync(join(ROOT, to), markup.replace(/\n\s+/g, '\n').replace(/^<!--[^>]*-->\n/gm, ''));
 }
 
 /** Its lines are for who edits it. @param {string} from @param {string} to */

@@ -59,7 +59,11 @@ export const notices = ({ compiled = false, elsewhere } = {}) => ({
 
 /** The packages that files of a bundle belong to. @param {string[]} inputs paths as a metafile has them @returns {Package[]} */
 export function packagesIn(inputs) {
-  const names = inputs.flatMap((path) => path.match(/.*node_modules\/((?:@[^/]+\/)?[^/]+)\//)?.[1] ?? []);
+  const names = inputs.flatMap((path) => {
+    const [, below] = path.split('node_modules/').slice(-2);
+    const parts = below?.split('/') ?? [];
+    return below === undefined ? [] : parts.slice(0, below.startsWith('@') ? 2 : 1).join('/');
+  });
   return [...new Set(names)].sort().map(readPackage);
 }
 

@@ -89,7 +89,7 @@ describe('the fraction of a load', () => {
     const store = newStore();
     const controller = new AbortController();
     const reason = new Error('enough');
-    server.limit = 50_000;
+    server.limit = 45_000;
     const onProgress = (/** @type {Progress} */ { loaded }) => loaded >= 40_000 && controller.abort(reason);
     const interrupted = createEngine({ model: server.url, store, signal: controller.signal, onProgress });
     await assert.rejects(interrupted, reason);
