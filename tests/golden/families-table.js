@@ -217,7 +217,7 @@ async function main(args) {
   const isTimed = args.includes('--speed');
   const speeds = isTimed ? await measureSpeeds(names) : readSpeeds();
   const { cpu, node } = machineFacts();
-  const measured = `Speeds: ${cpu}, ${SPEED_RUN.threads} threads, Node ${node}; the machine did other work at the time, and single figures may be half of what it can do.`;
+  const measured = `Speeds: ${cpu}, ${SPEED_RUN.threads} threads, Node ${node}; other work of the machine lowers single figures.`;
   const rows = [];
   for (const name of names) {
     const facts = factsOf(name);
