@@ -81,8 +81,14 @@ export function contextFull(problem, details) {
   return withRemedy('CONTEXT_FULL', problem, { name: 'larger-context', sentence }, { details });
 }
 
+// What stands before a server's name in an address, also inside of the id of a stored model.
+const USER = /^(\s*(?:url:)?https?:[\\/]*)[^\\/?#]*@/i;
+
+/** Whether it is an address with a user name or a password in it. @param {unknown} text */
+export const hasPassword = (text) => USER.test(String(text));
+
 /** An address without what stands in it before a server's name. @param {string} text */
-export const withoutPassword = (text) => text.replace(/^((?:url:)?https?:[\\/]*)[^\\/?#]*@/i, '$1…@');
+export const withoutPassword = (text) => text.replace(USER, '$1…@');
 
 /** @param {string} name as it was asked for @param {string} id */
 export const notStored = (name, id) =>

@@ -1,6 +1,6 @@
 // How one option is read: each reader takes its name and what was given, and returns the value, or throws INVALID_ARGUMENT
 // with a sentence. options.js says which options there are.
-import { NibbleError } from './errors.js';
+import { hasPassword, NibbleError } from './errors.js';
 import { exactCopy } from './exact-json.js';
 
 /**
@@ -59,9 +59,6 @@ export function checkSignal(signal) {
   const listens = [addEventListener, removeEventListener].every((method) => typeof method === 'function');
   if (typeof aborted !== 'boolean' || !listens) throw invalid('signal', signal, 'an AbortSignal');
 }
-
-/** Whether it is an address with a user name or a password in it, also inside of the id of a stored model. @param {unknown} text */
-export const hasPassword = (text) => /^\s*(url:)?https?:[\\/]*[^\\/?#]*@/i.test(String(text));
 
 /**
  * No fetch() takes an address with a user name or a password in it, and it would be kept and shown.

@@ -1,7 +1,7 @@
 // Who asks for a file, and how: the headers, the credentials and the fetch() that a caller gives, and an access token of a
 // hub. Headers are told to the server that was asked, and to nobody that this one redirects to.
-import { NibbleError } from '../base/errors.js';
-import { hasPassword, oneOf } from '../base/readers.js';
+import { hasPassword, NibbleError } from '../base/errors.js';
+import { oneOf } from '../base/readers.js';
 import { failed } from './errors.js';
 import { checkedFetch, fetchThrough, serveFetch } from './relayed-fetch.js';
 

@@ -1,6 +1,5 @@
 // What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
-import { NibbleError, shortened } from '../base/errors.js';
-import { hasPassword } from '../base/readers.js';
+import { hasPassword, NibbleError, shortened } from '../base/errors.js';
 import { HUB_HOSTS } from '../download/access.js';
 import { firstName } from '../sources/part-names.js';
 

@@ -186,8 +186,14 @@ export async function repairChunk(opening, record, index, model) {
   }
 }
 
-/** Gets the header again, and writes it. The caller closes it. @param {Opening} opening @param {Manifest} record @throws {NibbleError} STORE_DAMAGED */
-export async function repairHeader(opening, record) {
+/**
+ * Gets the header again, and writes it. The caller closes it.
+ * @param {Opening} opening
+ * @param {Manifest} record
+ * @param {{ isOnlyStored?: boolean }} [how] whether it is repaired in the store alone
+ * @throws {NibbleError} STORE_DAMAGED where that cannot be done; where it is only stored, why it cannot be written
+ */
+export async function repairHeader(opening, record, { isOnlyStored = false } = {}) {
   const { runtime, backend, descriptor } = opening;
   if (descriptor === null || descriptor.port !== undefined) throw damaged(record, HEADER);
   const bytes = new Uint8Array(record.headerBytes);
@@ -203,6 +209,10 @@ export async function repairHeader(opening, record) {
   } catch (cause) {
     throw codeOf(cause) === 'CANCELLED' ? cause : damaged(record, HEADER, cause);
   }
-  await backend.writeChunk(record.id, HEADER, [bytes]).catch(() => {});
+  await backend.writeChunk(record.id, HEADER, [bytes]).catch((error) => {
+    if (!isOnlyStored) return;
+    header.close();
+    throw error;
+  });
   return header;
 }

@@ -6,12 +6,12 @@ import { codeOf, NibbleError, notStored, shortened } from '../base/errors.js';
 import { readImportOptions, readStoredName } from '../base/options.js';
 import { withAccess } from '../download/access.js';
 import { withRetries } from '../download/retry-progress.js';
-import { isAddress, readManifest, summaryOf } from '../models/manifest.js';
+import { HEADER, isAddress, readManifest, summaryOf } from '../models/manifest.js';
 import { knownId, modelId } from '../models/model-id.js';
 import { checkFile, fetchNewer } from '../models/newer-file.js';
 import { openingOf } from '../models/open.js';
 import { changeRecord, isStored, openStored } from '../models/open-stored.js';
-import { damagedChunks, repairChunk } from '../models/repair.js';
+import { damagedChunks, repairChunk, repairHeader } from '../models/repair.js';
 import { knownAs } from '../models/stored-id.js';
 import { isSavedSession, readSaved } from '../saves/record.js';
 import { removeSavesOf } from '../saves/store.js';
@@ -148,7 +148,10 @@ export class StoreHost {
   /** @param {Opening} opening of a model that is stored, and open @throws {NibbleError} as repairChunk() */
   async #repair(opening) {
     const record = await this.#manifest(opening.id);
-    for (const index of await damagedChunks(opening, record)) await repairChunk(opening, record, index, null);
+    for (const index of await damagedChunks(opening, record)) {
+      if (index === HEADER) (await repairHeader(opening, record, { isOnlyStored: true })).close();
+      else await repairChunk(opening, record, index, null);
+    }
   }
 
   /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {Opening} opening */

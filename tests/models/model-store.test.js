@@ -2,7 +2,7 @@
 // `library` have workers of their own.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import * as library from '../../js/index.node.js';
@@ -316,6 +316,23 @@ describe('a ModelStore', () => {
     const { id: ofStream } = await models.import(once(), { id: 'once' });
     await damage(ofStream);
     await assert.rejects(models.import(once(), { id: 'once' }), code('STORE_DAMAGED'), 'a stream has no part twice');
+  });
+
+  test('an import that cannot write the header anew says so', async () => {
+    const models = await openStore();
+    await models.import(path);
+    const [stored] = await models.list();
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    const header = present(files.find((name) => name.endsWith('-1.chunk')));
+    rmSync(join(folder, header));
+    // Nothing can be put in the place of a folder that holds something.
+    mkdirSync(join(folder, header, 'in the way'), { recursive: true });
+    const verdict = await models.verify(stored.id).then((found) => found.damaged);
+    assert.deepEqual(verdict, [-1]);
+    await assert.rejects(
+      models.import(path),
+      (error) => error instanceof Error && 'code' in error && !(error instanceof TypeError),
+    );
   });
 
   test('verify names what is damaged, and loading mends it', async () => {

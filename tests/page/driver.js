@@ -91,6 +91,24 @@ export async function openPage({ server, context }, { before } = {}) {
 }
 
 /**
+ * A page of a new visit, with a scripted engine.
+ * @param {Browser} browser
+ * @param {Partial<Script> | null} script null: the library's own engine
+ * @param {{ isReady?: boolean }} [options] whether its model is waited for
+ */
+export async function openScripted(browser, script, { isReady = true } = {}) {
+  const opened = await openPage(browser, {
+    async before(page) {
+      await forgetVisits(page);
+      if (script !== null) await scriptEngine(page, script);
+    },
+  });
+  if (isReady) await untilReady(opened.page);
+  opened.complaints.length = 0;
+  return opened;
+}
+
+/**
  * Before `goto`: what an earlier visit kept is gone before the page reads it, once a tab, so that a reload keeps.
  * @param {Page} page
  */

@@ -22,18 +22,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** @param {object | null} script null: the library's own engine @param {{ isReady?: boolean }} [options] */
-async function open(script, { isReady = true } = {}) {
-  /** @param {Page} page */
-  const before = async (page) => {
-    await driver.forgetVisits(page);
-    if (script !== null) await driver.scriptEngine(page, script);
-  };
-  const opened = await driver.openPage(browser, { before });
-  if (isReady) await driver.untilReady(opened.page);
-  opened.complaints.length = 0;
-  return opened;
-}
+/** @param {Parameters<typeof driver.openScripted>[1]} script @param {{ isReady?: boolean }} [options] */
+const open = (script, options) => driver.openScripted(browser, script, options);
 
 /** @param {Page} page */
 const answers = (page) => page.locator('.message.assistant .text').allTextContents();

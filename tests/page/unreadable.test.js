@@ -34,6 +34,14 @@ async function openPage(profile, server) {
   return { ...opened, browser };
 }
 
+/** Without service workers, which the browser itself complains of. @param {string[]} complaints */
+function assertQuiet(complaints) {
+  assert.deepEqual(
+    complaints.filter((text) => !text.startsWith('Service Worker registration')),
+    [],
+  );
+}
+
 test('a conversation that cannot be read says so, can be deleted, and hides no other', LIMIT, async () => {
   const profile = temporaryFolder();
   const server = await serve({ port: 0 });
@@ -94,10 +102,7 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
         await row.waitFor({ state: 'detached' });
       }
       await driver.untilEqual(titles, ['Apples', 'Dates']);
-      assert.deepEqual(
-        complaints.filter((text) => !text.startsWith('Service Worker registration')),
-        [],
-      );
+      assertQuiet(complaints);
     } finally {
       await browser.close();
     }
@@ -125,10 +130,7 @@ test('where nothing can be read for now, an export and a search say so', LIMIT, 
       await page.locator('#dismiss').click();
       await page.locator('#search').fill('apples');
       await page.locator('#problem', { hasText: 'The conversations could not be read.' }).waitFor();
-      assert.deepEqual(
-        complaints.filter((text) => !text.startsWith('Service Worker registration')),
-        [],
-      );
+      assertQuiet(complaints);
     } finally {
       await browser.close();
     }

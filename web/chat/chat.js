@@ -356,8 +356,8 @@ export class Chat {
       const again = () => this.#resend(message, content);
       const replaced = replacedIn(this.conversation, length, again, { message, content });
       message.content = content;
-      this.#view.sendEdit(this.conversation, { message, content });
       if (replaced === null) this.#view.endEdit(this.conversation, message);
+      else this.#view.sendEdit(this.conversation, { message, content });
       this.#truncate(length);
       this.#answer(replaced);
     });
