@@ -241,8 +241,13 @@ describe('a message that is being mended', () => {
   });
 
   test('is there again behind a reload before its answer is stored, and not behind one after that', LIMIT, async () => {
-    const { page, close, complaints } = await open({ answers: [['One.'], pieces('a b c d')], holdAt: 2 });
-    await driver.converse(page, 'Apples');
+    const { page, close, complaints } = await open({ holdAt: 0 });
+    await driver.ask(page, 'Apples');
+    await driver.release(page);
+    await driver.untilIdle(page);
+    // An answer that has begun would be stored as the page is left.
+    await page.reload();
+    await driver.untilReady(page);
     await typeOver(page, 0, 'Apricots');
     await page.keyboard.press('Enter');
     await driver.untilEqual(() => questionsOf(page), ['Apricots']);
@@ -250,6 +255,8 @@ describe('a message that is being mended', () => {
     await driver.untilReady(page);
     assert.equal(await page.locator('.edit-field').inputValue(), 'Apricots');
     await page.locator('.edit-field').press('Enter');
+    await driver.release(page);
+    await driver.untilEqual(() => page.locator('.edit-field').count(), 0);
     await driver.untilIdle(page);
     await page.reload();
     await driver.untilEqual(() => questionsOf(page), ['Apricots']);
